@@ -1,0 +1,1 @@
+"""Mail protocol code: pure, without Django."""
