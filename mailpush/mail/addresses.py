@@ -80,9 +80,7 @@ def _parse_thoroughly(text: str) -> Address:
     if len(text) > ADDRESS_LENGTH:
         raise BadAddress(f"The address has more than {ADDRESS_LENGTH} characters.")
     try:
-        found = email_validator.validate_email(
-            text, check_deliverability=False, strict=True, test_environment=True
-        )
+        found = email_validator.validate_email(text, check_deliverability=False, strict=True, test_environment=True)
     except email_validator.EmailNotValidError as error:
         raise BadAddress(str(error)) from error
     if found.ascii_domain is None or "." not in found.ascii_domain:
