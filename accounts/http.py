@@ -1,0 +1,61 @@
+"""What pages know of their visitor: account, membership and actor of the request."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate
+
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
+
+from accounts.actors import Actor
+from accounts.models import Account, Membership, Permission, User
+
+
+class AccountRequest(HttpRequest):
+    """A request of a logged-in member; `TenantMiddleware` sets these."""
+
+    user: User  # type: ignore[assignment]
+    account: Account
+    membership: Membership
+    actor: Actor
+
+
+View = Callable[Concatenate[AccountRequest, ...], HttpResponseBase]
+
+
+def member_required(permission: Permission = Permission.VIEW) -> Callable[[View], Callable[..., HttpResponseBase]]:
+    """Let only members of an account in, with the right to `permission`."""
+
+    def decorate(view: View) -> Callable[..., HttpResponseBase]:
+        @wraps(view)
+        @login_required
+        def wrapper(request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if request.actor is None:
+                return redirect("accounts:none")
+            if not request.actor.may(permission):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        return wrapper
+
+    return decorate
+
+
+def client_ip(request: HttpRequest) -> str | None:
+    """Return the peer's address; forwarded headers are not believed (anyone can send them)."""
+    return request.META.get("REMOTE_ADDR") or None
+
+
+def is_local_visitor(request: HttpRequest) -> bool:
+    """Return whether the visitor sits at this machine: loopback peer, loopback name, no proxy between."""
+    forwarded = any(name in request.META for name in ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP"))
+    host = request.get_host().rpartition(":")[0] or request.get_host()
+    return (
+        not forwarded
+        and request.META.get("REMOTE_ADDR") in {"127.0.0.1", "::1"}
+        and host.strip("[]") in {"localhost", "127.0.0.1", "::1"}
+    )
+
+

@@ -1,0 +1,114 @@
+"""The environment variables mailpush reads: their names, defaults and shapes.
+
+Unknown `MAILPUSH_*` names and malformed values stop the start with a sentence, so that a
+typing error never turns into a default silently.
+"""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+DELIVERY_MODES = ("sandbox", "mx", "relay")
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """An address to listen on; `implicit_tls` stands for `…/tls`."""
+
+    host: str
+    port: int
+    implicit_tls: bool = False
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(slots=True)
+class Environment:
+    """Read-once view on the process environment.
+
+    :raises ImproperlyConfigured: on a malformed value, naming variable, value and what it should be.
+    """
+
+    values: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    names: set[str] = field(default_factory=set)
+
+    def text(self, name: str, default: str = "") -> str:
+        self.names.add(name)
+        return self.values.get(name, "").strip() or default
+
+    def path(self, name: str, default: str) -> Path:
+        return Path(self.text(name, default)).expanduser().resolve()
+
+    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        value = self.text(name, default)
+        if value not in choices:
+            raise self.malformed(name, value, f"one of {', '.join(choices)}")
+        return value
+
+    def number(self, name: str, default: int, *, lowest: int, highest: int) -> int:
+        value = self.text(name, str(default))
+        if not value.isdecimal() or not lowest <= int(value) <= highest:
+            raise self.malformed(name, value, f"a whole number from {lowest} to {highest}")
+        return int(value)
+
+    def url(self, name: str, default: str, *schemes: str) -> str:
+        value = self.text(name, default)
+        if value and urlsplit(value).scheme not in schemes:
+            raise self.malformed(name, value, f"an address that starts with {' or '.join(s + '://' for s in schemes)}")
+        return value
+
+    def bind(self, name: str, default: str) -> Bind:
+        return self._bind(name, self.text(name, default))
+
+    def binds(self, name: str, default: str) -> list[Bind]:
+        return [self._bind(name, part) for part in self._parts(name, default)]
+
+    def name_servers(self, name: str) -> list[tuple[str, int]]:
+        return [(server.host, server.port) for server in map(lambda part: self._bind(name, part), self._parts(name, ""))]
+
+    def pools(self, name: str) -> dict[str, list[str]]:
+        """Read `pool=ip,pool=ip`; a pool may be named several times."""
+        pools: dict[str, list[str]] = {}
+        for part in self._parts(name, ""):
+            pool, _, address = part.partition("=")
+            if not pool or not _is_ip(address):
+                raise self.malformed(name, part, "a comma list of pool=ip")
+            pools.setdefault(pool, []).append(address)
+        return pools
+
+    def refuse_unknown(self, prefix: str = "MAILPUSH_") -> None:
+        unknown = sorted(name for name in self.values if name.startswith(prefix) and name not in self.names)
+        if unknown:
+            known = ", ".join(sorted(name for name in self.names if name.startswith(prefix)))
+            raise ImproperlyConfigured(f"Unknown setting {', '.join(unknown)}. mailpush knows: {known}.")
+
+    @staticmethod
+    def malformed(name: str, value: str, wanted: str) -> ImproperlyConfigured:
+        return ImproperlyConfigured(f"{name} is {value!r}, but must be {wanted}.")
+
+    def _parts(self, name: str, default: str) -> list[str]:
+        return [part.strip() for part in self.text(name, default).split(",") if part.strip()]
+
+    def _bind(self, name: str, value: str) -> Bind:
+        address, slash, flag = value.partition("/")
+        host, colon, port = address.rpartition(":")
+        host = host.strip("[]")
+        right = colon and port.isdecimal() and 0 < int(port) < 65536 and (_is_ip(host) or host == "localhost")
+        if not right or (slash and flag != "tls"):
+            raise self.malformed(name, value, "an address such as 127.0.0.1:2525")
+        return Bind(host, int(port), implicit_tls=bool(slash))
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Small Django-side helpers; they import no app."""

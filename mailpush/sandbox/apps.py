@@ -1,0 +1,8 @@
+"""The sandbox of mailpush."""
+
+from django.apps import AppConfig
+
+
+class SandboxConfig(AppConfig):
+    name = "mailpush.sandbox"
+    label = "sandbox"

@@ -1,0 +1,40 @@
+"""When what runs (Celery Beat) and on which queue (explicit tables, so that grep finds them).
+
+Queues are named for urgency: `trigger` and `batch` carry delivery, `background` the rest.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "wake-lanes": {
+        "task": "sending.tasks.wake_lanes",
+        "schedule": timedelta(seconds=1),
+        "options": {"expires": 5},
+    },
+    "start-due-batches": {
+        "task": "sending.tasks.start_due_batches",
+        "schedule": timedelta(seconds=5),
+        "options": {"expires": 30},
+    },
+    "check-due-domains": {
+        "task": "domains.tasks.check_due_domains",
+        "schedule": timedelta(seconds=15),
+        "options": {"expires": 60},
+    },
+    "resume-imports": {
+        "task": "recipients.tasks.resume_imports",
+        "schedule": timedelta(seconds=60),
+        "options": {"expires": 120},
+    },
+    "roll-up-statistics": {
+        "task": "stats.tasks.roll_up",
+        "schedule": timedelta(seconds=30),
+        "options": {"expires": 60},
+    },
+}
+
+# Delivery tasks name their queue when they are sent: it is the stream of their lane.
+TASK_ROUTES: dict[str, dict[str, str]] = {
+    "sending.tasks.wake_lanes": {"queue": "trigger"},
+}

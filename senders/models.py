@@ -1,0 +1,98 @@
+"""Sender addresses (From) and the tags that sort what they send."""
+
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Account
+from domains.models import Domain
+
+REPLY_ADDRESS_LENGTH = 60  # manual, "New sender address"
+TAG_LENGTH = 128  # DirectMail's CreateTag
+
+
+class Stream(models.TextChoices):
+    """What kind of mail it is; the two never share queues, workers or source addresses."""
+
+    TRIGGER = "trigger", _("Triggered")
+    BATCH = "batch", _("Batch")
+
+
+class SenderQuerySet(models.QuerySet["Sender"]):
+    def for_account(self, account: Account) -> Self:
+        return self.filter(account=account, deleted_at=None)
+
+
+class Sender(models.Model):
+    """An address mail is sent from. Address and type never change after creation."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="senders")
+    domain = models.ForeignKey(Domain, models.PROTECT, related_name="senders")
+    address = models.CharField(_("address"), max_length=254)  # lower case
+    stream = models.CharField(_("type"), max_length=7, choices=Stream.choices)
+    reply_to = models.CharField(_("reply address"), max_length=REPLY_ADDRESS_LENGTH, blank=True)
+    reply_to_verified_at = models.DateTimeField(null=True)
+    # Salted SHA-256: the password is checked at every SMTP login and must cost microseconds.
+    smtp_password_hash = models.CharField(max_length=128, blank=True)
+    is_frozen = models.BooleanField(default=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    deleted_at = models.DateTimeField(null=True)
+
+    objects = SenderQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            # Per account: two accounts may hold one domain one after the other.
+            models.UniqueConstraint(
+                Lower("address"), "account", condition=Q(deleted_at=None), name="sender_address_once"
+            ),
+            models.CheckConstraint(condition=Q(stream__in=Stream.values), name="sender_stream_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.address
+
+    # Questions
+
+    @property
+    def is_usable(self) -> bool:
+        return not self.is_frozen and self.deleted_at is None and self.domain.may_send and self.account.is_active
+
+    @property
+    def has_smtp(self) -> bool:
+        return bool(self.smtp_password_hash)
+
+    @property
+    def usable_reply_to(self) -> str:
+        """The reply address, once its owner has confirmed it."""
+        return self.reply_to if self.reply_to_verified_at else ""
+
+
+class TagQuerySet(models.QuerySet["Tag"]):
+    def for_account(self, account: Account) -> Self:
+        return self.filter(account=account, deleted_at=None)
+
+
+class Tag(models.Model):
+    """A word that sorts sends in statistics. Deleted tags stay readable in old messages."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="tags")
+    name = models.CharField(_("name"), max_length=TAG_LENGTH)
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    deleted_at = models.DateTimeField(null=True)
+
+    objects = TagQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                Lower("name"), "account", condition=Q(deleted_at=None), name="tag_name_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,9 @@
+"""Contents, batches, messages, the queue's chunks and lanes, and the ledger of events."""
+
+from sending.models.batch import Batch
+from sending.models.content import AddressType, Content
+from sending.models.event import Event
+from sending.models.message import Message, Status
+from sending.models.queue import Chunk, Destination, Lane
+
+__all__ = ["AddressType", "Batch", "Chunk", "Content", "Destination", "Event", "Lane", "Message", "Status"]

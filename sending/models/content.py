@@ -1,0 +1,56 @@
+"""What is sent, stored once for all its recipients."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Account
+from senders.models import Sender, Stream, Tag
+
+
+class AddressType(models.TextChoices):
+    """The envelope sender (manual, "New send task"; DirectMail's AddressType 0 and 1)."""
+
+    RANDOM = "random", _("Random address")  # signed, names the message: bounces can be followed
+    SENDER = "sender", _("Sender address")
+
+
+class Content(models.Model):
+    """Subject and bodies, or a submitted message, with everything its recipients have in common.
+
+    `composed`: subject, sender name and bodies may hold `{Variable}`s.
+    `mime`: a finished message (headers and body, CRLF), in the row or, when large, in storage.
+    """
+
+    class Kind(models.TextChoices):
+        COMPOSED = "composed", _("Composed")
+        MIME = "mime", _("Submitted message")
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="+")
+    sender = models.ForeignKey(Sender, models.PROTECT, related_name="+")
+    tag = models.ForeignKey(Tag, models.PROTECT, null=True, related_name="+")
+    stream = models.CharField(max_length=7, choices=Stream.choices)
+    address_type = models.CharField(max_length=6, choices=AddressType.choices)
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    sender_name = models.CharField(max_length=64, blank=True)
+    reply_to = models.CharField(max_length=254, blank=True)
+    subject = models.TextField(blank=True)
+    html = models.TextField(blank=True)
+    text = models.TextField(blank=True)
+    mime = models.BinaryField(null=True)
+    mime_file = models.CharField(max_length=255, blank=True)  # name in the default storage
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="content_mime_in_one_place",
+                condition=Q(kind="composed", mime=None, mime_file="")
+                | Q(kind="mime", mime__isnull=False, mime_file="")
+                | (Q(kind="mime", mime=None) & ~Q(mime_file="")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.subject or f"content {self.pk}"

@@ -1,0 +1,70 @@
+"""The queue: chunks of due messages in lanes, and what is known of the destinations.
+
+A worker claims a chunk, not messages: one row for up to 500 of them, so that claiming costs the
+database next to nothing and does not slow down as the table grows. PostgreSQL knows what is due;
+Celery carries wake-ups only.
+"""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from senders.models import Stream
+from sending.models.batch import Batch
+
+CHUNK_SIZE = 500  # messages; larger gains nothing, smaller costs claims
+UNROUTED = ""  # the site of messages whose destination has not been looked up yet
+
+
+class Lane(models.Model):
+    """Stream × destination site; one slow destination holds up nobody else."""
+
+    pk = models.CompositePrimaryKey("stream", "site")
+    stream = models.CharField(max_length=7, choices=Stream.choices)
+    site = models.CharField(max_length=253)
+    dispatched_at = models.DateTimeField(null=True)  # a wake-up is on the broker
+    suspended_until = models.DateTimeField(null=True)
+    reason = models.TextField(blank=True)  # why it is suspended, in the server's or our words
+
+    def __str__(self) -> str:
+        return f"{self.stream} to {self.site or 'look-up'}"
+
+
+class Chunk(models.Model):
+    """Up to CHUNK_SIZE messages of one lane that are due together.
+
+    `messages[:started]` have been handed to the network under the current lease: after a crash
+    those of them without an outcome are unknown, the others untouched. `fence` counts the leases;
+    who holds an older one cannot move the chunk on.
+    """
+
+    stream = models.CharField(max_length=7, choices=Stream.choices)
+    site = models.CharField(max_length=253, default=UNROUTED, db_default=UNROUTED)
+    batch = models.ForeignKey(Batch, models.CASCADE, null=True, related_name="+")
+    messages = ArrayField(models.BigIntegerField())
+    started = models.PositiveSmallIntegerField(default=0, db_default=0)
+    held = models.BooleanField(default=False, db_default=False)  # its batch is paused
+    due_at = models.DateTimeField()
+    leased_until = models.DateTimeField(null=True)
+    fence = models.PositiveIntegerField(default=0, db_default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["stream", "site", "due_at"], condition=Q(held=False), name="chunk_due"),
+            models.Index(fields=["leased_until"], condition=Q(leased_until__isnull=False), name="chunk_leased"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{len(self.messages)} messages, {self.stream} to {self.site or 'look-up'}"
+
+
+class Destination(models.Model):
+    """What DNS said of a recipients' domain: its mail servers and the site behind them."""
+
+    domain = models.CharField(max_length=253, primary_key=True)
+    site = models.CharField(max_length=253)
+    hosts = models.JSONField(default=list)  # [{"name": "mx1.example", "addresses": ["192.0.2.1"]}], best first
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.domain} at {self.site}"
