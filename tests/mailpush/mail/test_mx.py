@@ -1,0 +1,141 @@
+import random
+
+import pytest
+
+from mailpush.mail import mx
+from mailpush.mail.mx import DnsUnavailable, MxHost, NoSuchDomain, Route
+from tests.mailpush.mail.nameserver import SILENCE, TRUNCATION, NameServer, serving
+
+pytestmark = pytest.mark.asyncio
+
+ZONES = {
+    "shop.test": {"MX": ["20 b.shop.test.", "10 A.shop.test."]},
+    "a.shop.test": {"A": ["127.0.0.1"], "AAAA": ["::1"]},
+    "b.shop.test": {"A": ["127.0.0.2"]},
+    "plain.test": {"A": ["127.0.0.4"], "TXT": ['"x"']},
+    "null.test": {"MX": ["0 ."]},
+    "half-null.test": {"MX": ["0 .", "5 a.shop.test."]},
+    "lost.test": {"MX": ["10 nowhere.test.", "20 empty.test."]},
+    "empty.test": {"TXT": ['"x"']},
+    "alias.test": {"CNAME": ["shop.test."]},
+    "alias-host.test": {"MX": ["10 c.alias-host.test."]},
+    "c.alias-host.test": {"CNAME": ["a.shop.test."]},
+    "xn--bcher-kva.test": {"A": ["127.0.0.5"]},
+    "many.test": {"MX": [f"{n} a.shop.test." for n in range(50)]},
+}
+
+
+async def route_of(domain, **changes):
+    async with serving(NameServer(ZONES, **changes)) as resolver:
+        return await mx.resolve(domain, resolver)
+
+
+async def test_hosts_come_best_first_with_their_addresses():
+    assert await route_of("shop.test") == Route(
+        (
+            MxHost("a.shop.test", 10, ("127.0.0.1", "::1")),
+            MxHost("b.shop.test", 20, ("127.0.0.2",)),
+        ),
+        ttl=300,
+    )
+
+
+@pytest.mark.parametrize("domain", ["plain.test", "PLAIN.test.", "bücher.test", "BÜCHER.test", "xn--bcher-kva.test"])
+async def test_domain_without_mx_is_its_own_server(domain):
+    (host,) = (await route_of(domain)).hosts
+
+    assert (host.name, host.preference) == (
+        ("plain.test", 0) if "plain" in domain.lower() else ("xn--bcher-kva.test", 0)
+    )
+
+
+@pytest.mark.parametrize("domain", ["alias.test", "half-null.test", "alias-host.test"])
+async def test_aliases_and_stray_null_records_are_seen_through(domain):
+    assert (await route_of(domain)).hosts[0].addresses == ("127.0.0.1", "::1")
+
+
+@pytest.mark.parametrize(
+    ("domain", "code"),
+    [
+        ("gone.example", "5.1.2"),
+        ("null.test", "5.1.10"),
+        ("lost.test", "5.1.2"),
+        ("empty.test", "5.1.2"),
+        ("a..test", "5.1.2"),
+        ("x" * 64 + ".test", "5.1.2"),
+        ("", "5.1.2"),
+    ],
+)
+async def test_domain_without_server_is_final(domain, code):
+    with pytest.raises(NoSuchDomain) as refusal:
+        await route_of(domain)
+
+    assert refusal.value.enhanced_code == code
+
+
+@pytest.mark.parametrize("fault", ["SERVFAIL", "REFUSED", "NOTIMP", SILENCE])
+@pytest.mark.parametrize(("domain", "broken"), [("shop.test", "shop.test"), ("alias-host.test", "c.alias-host.test")])
+async def test_broken_name_server_is_temporary(domain, broken, fault):
+    with pytest.raises(DnsUnavailable):
+        await route_of(domain, faults={broken: fault})
+
+
+async def test_one_broken_host_leaves_the_others_for_a_minute():
+    route = await route_of("shop.test", faults={"a.shop.test": "SERVFAIL"})
+
+    assert [host.name for host in route.hosts] == ["b.shop.test"]
+    assert route.ttl == 60
+
+
+async def test_missing_kind_of_address_leaves_the_other():
+    route = await route_of("shop.test", faults={"a.shop.test AAAA": "SERVFAIL"})
+
+    assert route.hosts[0].addresses == ("127.0.0.1",)
+
+
+async def test_truncated_answer_is_fetched_over_tcp():
+    assert len((await route_of("shop.test", faults={"shop.test": TRUNCATION})).hosts) == 2
+
+
+@pytest.mark.parametrize("name", ["shop.test", "a.shop.test"])
+async def test_route_lives_as_long_as_its_shortest_record(name):
+    assert (await route_of("shop.test", ttls={name: 7})).ttl == 7
+
+
+async def test_number_of_hosts_is_bounded():
+    assert len((await route_of("many.test")).hosts) == mx.MAX_HOSTS
+
+
+async def test_hosts_of_one_preference_share_the_load():
+    hosts = (MxHost("a", 5, ()), MxHost("b", 10, ()), MxHost("c", 10, ()))
+    orders = {tuple(host.name for host in Route(hosts, 1).in_order(random.Random(seed))) for seed in range(50)}
+
+    assert orders == {("a", "b", "c"), ("a", "c", "b")}
+
+
+@pytest.mark.parametrize(
+    ("host", "site"),
+    [
+        ("aspmx.l.google.com", "google.com"),
+        ("gmail-smtp-in.l.google.com", "google.com"),
+        ("aspmx2.googlemail.com", "google.com"),
+        ("shop-com.mail.protection.outlook.com", "mail.protection.outlook.com"),
+        ("shop-com.p-v1.mx.microsoft", "mail.protection.outlook.com"),
+        ("outlook-com.olc.protection.outlook.com", "olc.protection.outlook.com"),
+        ("mx3.qq.com", "qq.com"),
+        ("mxbiz1.qq.com", "exmail.qq.com"),
+        ("163mx01.mxmail.netease.com", "netease.com"),
+        ("mxn.mxhichina.com", "aliyun.com"),
+        ("mx1.qiye.aliyun.com", "aliyun.com"),
+        ("freemx1.sinamail.sina.com.cn", "sina.com.cn"),
+        ("mta5.am0.yahoodns.net", "yahoodns.net"),
+        ("mx01.mail.icloud.com", "icloud.com"),
+        ("mail.shop.co.uk", "shop.co.uk"),
+        ("mx.kim.duckdns.org", "kim.duckdns.org"),
+        ("mail.lee.duckdns.org", "lee.duckdns.org"),
+        ("notgoogle.com", "notgoogle.com"),
+        ("mx.shop.test", "shop.test"),
+    ],
+)
+async def test_site_is_the_provider(host, site):
+    assert mx.site_of([MxHost("z.elsewhere.test", 20, ()), MxHost(host, 10, ())]) == site
