@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from accounts.models import AccessKey, Account, Membership, Permission, Role, User
 from django.utils.translation import gettext as _
 
+from accounts.models import AccessKey, Account, Membership, Permission, Role, User
 from mailpush.lib.refusals import Refusal
 
 

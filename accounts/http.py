@@ -12,12 +12,15 @@ from django.shortcuts import redirect
 from accounts.actors import Actor
 from accounts.models import Account, Membership, Permission, User
 
+SESSION_ACCOUNT = "account_id"  # which of their accounts the user works in
+
 
 class AccountRequest(HttpRequest):
     """A request of a logged-in member; `TenantMiddleware` sets these."""
 
     user: User  # type: ignore[assignment]
     account: Account
+    memberships: list[Membership]  # all the user's own, to switch between
     membership: Membership
     actor: Actor
 
@@ -43,6 +46,13 @@ def member_required(permission: Permission = Permission.VIEW) -> Callable[[View]
     return decorate
 
 
+def current_membership(request: Any) -> Membership | None:
+    """Return the membership chosen in this session, or the user's first; never one that was taken away."""
+    chosen = request.session.get(SESSION_ACCOUNT)
+    found = (membership for membership in request.memberships if membership.account_id == chosen)
+    return next(found, None) or next(iter(request.memberships), None)
+
+
 def client_ip(request: HttpRequest) -> str | None:
     """Return the peer's address; forwarded headers are not believed (anyone can send them)."""
     return request.META.get("REMOTE_ADDR") or None
@@ -57,5 +67,3 @@ def is_local_visitor(request: HttpRequest) -> bool:
         and request.META.get("REMOTE_ADDR") in {"127.0.0.1", "::1"}
         and host.strip("[]") in {"localhost", "127.0.0.1", "::1"}
     )
-
-

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mailpush.lib import encryption
 
+NAME_LENGTH = 64  # of users and accounts
 ACCESS_KEY_ID_BYTES = 12
 ACCESS_KEY_SECRET_BYTES = 32
 
@@ -35,7 +36,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     """A person who logs in, by e-mail address (kept in lower case)."""
 
     email = models.EmailField(_("e-mail address"), unique=True)
-    name = models.CharField(_("name"), max_length=64, blank=True)
+    name = models.CharField(_("name"), max_length=NAME_LENGTH, blank=True)
     language = models.CharField(_("language"), max_length=10, blank=True)
     time_zone = models.CharField(_("time zone"), max_length=64, default="UTC")
     is_active = models.BooleanField(_("active"), default=True)
@@ -59,7 +60,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 class Account(models.Model):
     """A tenant: owns domains, senders, lists, templates and messages."""
 
-    name = models.CharField(_("name"), max_length=64)
+    name = models.CharField(_("name"), max_length=NAME_LENGTH)
     is_active = models.BooleanField(_("may send"), default=True)
     # The platform's own mail (verification, password reset, review results) leaves through it.
     is_platform = models.BooleanField(default=False, editable=False)
@@ -73,9 +74,7 @@ class Account(models.Model):
         verbose_name = _("account")
         verbose_name_plural = _("accounts")
         constraints = [
-            models.UniqueConstraint(
-                "is_platform", condition=Q(is_platform=True), name="account_platform_once"
-            ),
+            models.UniqueConstraint("is_platform", condition=Q(is_platform=True), name="account_platform_once"),
         ]
 
     def __str__(self) -> str:

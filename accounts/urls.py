@@ -1,0 +1,4 @@
+"""Addresses of the account's own pages, below `/console/`."""
+
+app_name = "accounts"
+urlpatterns: list[object] = []

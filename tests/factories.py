@@ -1,0 +1,159 @@
+"""One factory per model, no surprises: sensible values, nothing that a service would do."""
+
+from datetime import timedelta
+
+import factory
+from allauth.account.models import EmailAddress
+from django.utils import timezone
+from factory.django import DjangoModelFactory
+
+from accounts.models import AccessKey, Account, Invitation, Membership, Role, User
+from domains.models import Domain
+from mailpush.lib import encryption
+from recipients.models import Recipient, RecipientList
+from senders.models import Sender, Stream, Tag
+from templates_app.models import ApprovedVersion, Template
+
+PASSWORD = "correct horse battery"
+
+
+class UserFactory(DjangoModelFactory):
+    """A user who logs in with PASSWORD and whose address is proved."""
+
+    class Meta:
+        model = User
+        skip_postgeneration_save = True
+
+    email = factory.Sequence(lambda n: f"user{n}@example.com")
+    name = factory.Sequence(lambda n: f"User {n}")
+    password = factory.django.Password(PASSWORD)
+
+    @factory.post_generation
+    def verified(user: User, create: bool, extracted: bool | None, **_kwargs: object) -> None:  # noqa: N805 - factory_boy passes the instance first
+        if create and extracted is not False:
+            EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+
+
+class AccountFactory(DjangoModelFactory):
+    class Meta:
+        model = Account
+
+    name = factory.Sequence(lambda n: f"Account {n}")
+
+
+class MembershipFactory(DjangoModelFactory):
+    class Meta:
+        model = Membership
+
+    account = factory.SubFactory(AccountFactory)
+    user = factory.SubFactory(UserFactory)
+    role = Role.OWNER
+
+
+class InvitationFactory(DjangoModelFactory):
+    class Meta:
+        model = Invitation
+
+    account = factory.SubFactory(AccountFactory)
+    email = factory.Sequence(lambda n: f"invited{n}@example.com")
+    role = Role.DEVELOPER
+    expires_at = factory.LazyFunction(lambda: timezone.now() + timedelta(days=7))
+
+
+class AccessKeyFactory(DjangoModelFactory):
+    class Meta:
+        model = AccessKey
+
+    class Params:
+        secret = "secret-of-the-key"
+
+    account = factory.SubFactory(AccountFactory)
+    encrypted_secret = factory.LazyAttribute(lambda key: encryption.encrypt(key.secret))
+    label = "Shop"
+
+
+class DomainFactory(DjangoModelFactory):
+    """A verified domain."""
+
+    class Meta:
+        model = Domain
+
+    account = factory.SubFactory(AccountFactory)
+    name = factory.Sequence(lambda n: f"mail{n}.example.com")
+    status = Domain.Status.VERIFIED
+    verified_at = factory.LazyFunction(timezone.now)
+
+
+class SenderFactory(DjangoModelFactory):
+    """A sender on a verified domain of its own account."""
+
+    class Meta:
+        model = Sender
+
+    account = factory.SubFactory(AccountFactory)
+    domain = factory.SubFactory(DomainFactory, account=factory.SelfAttribute("..account"))
+    address = factory.LazyAttributeSequence(lambda sender, n: f"news{n}@{sender.domain.name}")
+    stream = Stream.BATCH
+
+
+class TagFactory(DjangoModelFactory):
+    class Meta:
+        model = Tag
+
+    account = factory.SubFactory(AccountFactory)
+    name = factory.Sequence(lambda n: f"tag-{n}")
+
+
+class RecipientListFactory(DjangoModelFactory):
+    class Meta:
+        model = RecipientList
+
+    account = factory.SubFactory(AccountFactory)
+    name = factory.Sequence(lambda n: f"List {n}")
+    alias = factory.Sequence(lambda n: f"list{n}@lists.example.com")
+
+
+class RecipientFactory(DjangoModelFactory):
+    """One row; it does not keep the list's count."""
+
+    class Meta:
+        model = Recipient
+
+    list = factory.SubFactory(RecipientListFactory)
+    address = factory.Sequence(lambda n: f"reader{n}@readers.example")
+
+
+class TemplateFactory(DjangoModelFactory):
+    """A draft; `TemplateFactory(approve=True)` has been through review as it stands."""
+
+    class Meta:
+        model = Template
+        skip_postgeneration_save = True
+
+    account = factory.SubFactory(AccountFactory)
+    name = factory.Sequence(lambda n: f"Template {n}")
+    subject = "Hello {NickName}"
+    sender_name = "Example"
+    html = "<p>Hello {UserName}</p>"
+    text = "Hello {UserName}"
+    content_hash = factory.Sequence(lambda n: f"{n:064x}")
+
+    @factory.post_generation
+    def approve(template: Template, create: bool, extracted: bool | None, **_kwargs: object) -> None:  # noqa: N805 - factory_boy passes the instance first
+        if create and extracted:
+            template.approved = ApprovedVersionFactory(template=template)
+            template.status = Template.Status.APPROVED
+            template.save(update_fields=["approved", "status"])
+
+
+class ApprovedVersionFactory(DjangoModelFactory):
+    class Meta:
+        model = ApprovedVersion
+
+    template = factory.SubFactory(TemplateFactory)
+    subject = factory.SelfAttribute("template.subject")
+    sender_name = factory.SelfAttribute("template.sender_name")
+    html = factory.SelfAttribute("template.html")
+    text = factory.SelfAttribute("template.text")
+    content_hash = factory.SelfAttribute("template.content_hash")
+    approved_at = factory.LazyFunction(timezone.now)
