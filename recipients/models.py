@@ -14,9 +14,14 @@ LIST_NAME_LENGTH = 64
 ADDRESS_LENGTH = 320  # 64 octets of local part, @, 255 of domain (RFC 5321 4.5.3.1)
 
 
+# Byte order: spellings compare alike on every server, LIKE 'prefix%' uses the index, and lower()
+# touches ASCII alone (local parts beyond ASCII are written in lower case to begin with).
+ADDRESS_COLLATION = "C"
+
+
 class RecipientListQuerySet(models.QuerySet["RecipientList"]):
     def for_account(self, account: Account) -> Self:
-        return self.filter(account=account)
+        return self.filter(account=account, deleted_at=None)
 
 
 class RecipientList(models.Model):
@@ -28,13 +33,20 @@ class RecipientList(models.Model):
     description = models.CharField(_("description"), max_length=200, blank=True)
     count = models.PositiveIntegerField(_("recipients"), default=0)  # kept with every change of rows
     created_at = models.DateTimeField(_("created"), default=timezone.now)
+    deleted_at = models.DateTimeField(null=True, editable=False)  # gone for everybody; its rows follow in slices
 
     objects = RecipientListQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("recipient list")
+        verbose_name_plural = _("recipient lists")
         constraints = [
-            models.UniqueConstraint(Lower("name"), "account", name="list_name_once"),
-            models.UniqueConstraint(Lower("alias"), "account", name="list_alias_once"),
+            models.UniqueConstraint(
+                Lower("name"), "account", condition=Q(deleted_at__isnull=True), name="list_name_once"
+            ),
+            models.UniqueConstraint(
+                Lower("alias"), "account", condition=Q(deleted_at__isnull=True), name="list_alias_once"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -44,9 +56,11 @@ class RecipientList(models.Model):
 class Recipient(models.Model):
     """One address on a list with the values of its template variables."""
 
-    list = models.ForeignKey(RecipientList, models.CASCADE, related_name="recipients")
-    address = models.CharField(_("address"), max_length=ADDRESS_LENGTH)  # domain in lower-case A-label form
-    # {"UserName": "…", "NickName": "…", "Gender": "…", "Birthday": "…", "Mobile": "…"}; absent = empty
+    # Both indexes below begin with it.
+    list = models.ForeignKey(RecipientList, models.CASCADE, related_name="recipients", db_index=False)
+    # The domain in lower-case A-label form.
+    address = models.CharField(_("address"), max_length=ADDRESS_LENGTH, db_collation=ADDRESS_COLLATION)
+    # By name (UserName, NickName …), all text; absent = empty.
     variables = models.JSONField(default=dict)
     created_at = models.DateTimeField(_("added"), default=timezone.now, db_default=Now())
 
@@ -54,9 +68,18 @@ class Recipient(models.Model):
         constraints = [
             models.UniqueConstraint("list", Lower("address"), name="recipient_once_per_list"),
         ]
+        indexes = [models.Index(fields=["list", "id"], name="recipient_by_list")]
 
     def __str__(self) -> str:
         return self.address
+
+
+class ImportQuerySet(models.QuerySet["Import"]):
+    def for_account(self, account: Account) -> Self:
+        return self.filter(list__account=account, list__deleted_at=None)
+
+    def unfinished(self) -> Self:
+        return self.filter(status__in=Import.UNFINISHED)
 
 
 class Import(models.Model):
@@ -68,13 +91,17 @@ class Import(models.Model):
         DONE = "done", _("Done")
         FAILED = "failed", _("Failed")  # nothing of it was added; `error` says why
 
+    UNFINISHED = (Status.QUEUED, Status.RUNNING)
+
     list = models.ForeignKey(RecipientList, models.CASCADE, related_name="imports")
-    file = models.FileField(upload_to="imports/%Y/%m/%d/", max_length=255)
+    # Removed once the import is over: it holds personal data that nobody needs twice.
+    file = models.FileField(upload_to="imports/%Y/%m/%d/", max_length=255, blank=True)
     filename = models.CharField(max_length=255)
     status = models.CharField(max_length=7, choices=Status.choices, default=Status.QUEUED)
     size = models.PositiveBigIntegerField()  # bytes
     done = models.PositiveBigIntegerField(default=0)  # bytes read so far
     encoding = models.CharField(max_length=32, blank=True)
+    unused_columns = models.TextField(blank=True)  # headings that name no variable, comma-separated
     read = models.PositiveIntegerField(default=0)
     added = models.PositiveIntegerField(default=0)
     updated = models.PositiveIntegerField(default=0)
@@ -84,11 +111,20 @@ class Import(models.Model):
     error = models.TextField(blank=True)
     created_by = models.CharField(max_length=254)
     created_at = models.DateTimeField(default=timezone.now)
+    attempts = models.PositiveSmallIntegerField(default=0)  # claims so far; the newest one may write
     claimed_until = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
+    objects = ImportQuerySet.as_manager()
+
     class Meta:
         constraints = [
+            models.UniqueConstraint(fields=["list"], condition=Q(status="running"), name="import_one_runs_per_list"),
+            models.CheckConstraint(
+                name="import_claimed_only_while_running",
+                condition=Q(status="running", claimed_until__isnull=False)
+                | (~Q(status="running") & Q(claimed_until__isnull=True)),
+            ),
             models.CheckConstraint(
                 name="import_reconciles",
                 condition=~Q(status="done")
@@ -96,8 +132,40 @@ class Import(models.Model):
             ),
         ]
 
+        indexes = [
+            models.Index(fields=["id"], condition=Q(status__in=["queued", "running"]), name="import_unfinished"),
+        ]
+
     def __str__(self) -> str:
-        return f"{self.filename} into {self.list}"
+        return self.filename
+
+    # Questions
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status not in self.UNFINISHED
+
+    @property
+    def percent(self) -> int:
+        return min(100, self.done * 100 // self.size) if self.size else 100
+
+
+class SuppressionQuerySet(models.QuerySet["Suppression"]):
+    def for_account(self, account: Account) -> Self:
+        """Return the account's own; the platform's are not its business."""
+        return self.filter(account=account)
+
+    def binding(self, account_id: int, *, domain: str = "", sender: str = "") -> Self:
+        """Return those that keep this account from sending through this domain and sender address.
+
+        Left out, a domain or sender is bound by what holds for the whole account.
+        """
+        scope = Q(scope=Suppression.Scope.ACCOUNT)
+        if domain:
+            scope |= Q(scope=Suppression.Scope.DOMAIN, scope_value=domain.lower())
+        if sender:
+            scope |= Q(scope=Suppression.Scope.SENDER, scope_value=sender.lower())
+        return self.filter(scope, Q(account_id=account_id) | Q(account=None))
 
 
 class Suppression(models.Model):
@@ -117,7 +185,8 @@ class Suppression(models.Model):
         SENDER = "sender", _("a sender address")
 
     account = models.ForeignKey(Account, models.CASCADE, null=True, related_name="suppressions")
-    address = models.CharField(max_length=ADDRESS_LENGTH)  # lower case
+    # Lower case, as `Address.key` has it.
+    address = models.CharField(_("address"), max_length=ADDRESS_LENGTH, db_collation=ADDRESS_COLLATION)
     reason = models.CharField(max_length=12, choices=Reason.choices)
     scope = models.CharField(max_length=7, choices=Scope.choices, default=Scope.ACCOUNT)
     scope_value = models.CharField(max_length=254, blank=True)  # the domain or sender address
@@ -125,7 +194,11 @@ class Suppression(models.Model):
     evidence = models.TextField(blank=True)  # the server's words
     created_at = models.DateTimeField(default=timezone.now, db_default=Now())
 
+    objects = SuppressionQuerySet.as_manager()
+
     class Meta:
+        verbose_name = _("suppression")
+        verbose_name_plural = _("suppressions")
         constraints = [
             models.UniqueConstraint(
                 fields=["account", "address", "scope", "scope_value"],
@@ -133,7 +206,10 @@ class Suppression(models.Model):
                 name="suppression_once",
             ),
         ]
-        indexes = [models.Index(fields=["address"], name="suppression_by_address")]
+        indexes = [
+            models.Index(fields=["address"], name="suppression_by_address"),
+            models.Index(fields=["account", "-id"], name="suppression_newest"),
+        ]
 
     def __str__(self) -> str:
         return self.address

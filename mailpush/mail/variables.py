@@ -11,22 +11,12 @@ LENGTHS = {"UserName": 75, "NickName": 25, "Gender": 25, "Birthday": 25, "Mobile
 # What list files call them besides their own names: compared without case, spaces, "-" and "_".
 SYNONYMS = {
     "EAddr": (
-        *("email", "emailaddr", "emailaddress", "mail", "address", "mailaddress"),
-        *(
-            "用户邮箱地址",
-            "用户邮箱",
-            "邮箱",
-            "邮箱地址",
-            "电子邮箱",
-            "电子邮件",
-            "电子邮件地址",
-            "邮件地址",
-            "收件人地址",
-        ),
+        *("email", "emailaddr", "emailaddress", "mail", "mailaddress", "用户邮箱地址", "用户邮箱", "邮箱", "邮箱地址"),
+        *("电子邮箱", "电子邮件", "电子邮件地址", "邮件地址", "收件人地址"),
     ),
     "UserName": ("name", "fullname", "用户姓名", "姓名", "真实姓名", "用户名"),
     "NickName": ("nick", "用户昵称", "昵称"),
-    "Gender": ("title", "salutation", "用户称呼", "称呼", "性别"),
+    "Gender": ("salutation", "用户称呼", "称呼", "性别"),
     "Birthday": ("birth", "dateofbirth", "用户生日", "生日", "出生日期"),
     "Mobile": ("phone", "mobilephone", "telephone", "用户电话", "电话", "手机", "手机号", "手机号码"),
 }
