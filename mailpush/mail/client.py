@@ -1,0 +1,392 @@
+"""An SMTP client for delivery: one connection, one recipient a transaction, as few round trips as the peer allows.
+
+RFC 5321, with STARTTLS (3207), PIPELINING (2920), CHUNKING (3030), SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531),
+DSN (3461) and AUTH (4954).
+"""
+
+import asyncio
+import base64
+import contextlib
+import ipaddress
+import re
+import ssl
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mailpush.mail.dialog import ConnectFailed, ConnectionLost, Dialog, LoginRefused, Timeouts, TlsFailed
+from mailpush.mail.replies import SHUTTING_DOWN, Reply, Verdict
+from mailpush.mail.tls import TlsPolicy, trusting_context, verifying_context
+from mailpush.mail.wire import Wire
+
+__all__ = [
+    "ConnectFailed",
+    "ConnectionLost",
+    "Dsn",
+    "LoginRefused",
+    "Sent",
+    "Session",
+    "Step",
+    "Timeouts",
+    "TlsFailed",
+    "TlsPolicy",
+    "connect",
+]
+
+GO_AHEAD = 354
+READY = 220
+CONTINUE = 334
+TEMPORARY = 4
+
+# A chunk is sent before the recipient is known to be accepted; past this size a refusal would waste too much.
+EAGER_CHUNK = 262_144
+
+# A mailbox as it stands between < and >: nothing that could end the command or add a parameter to it.
+MAILBOX = re.compile(
+    r'(?:"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"|[^\s<>"\x00-\x1f\x7f]+)(?:@[^\s<>"\x00-\x1f\x7f]+)?'
+)
+PARAMETER = re.compile(r"[\x21-\x7e]+")
+
+
+class Step(StrEnum):
+    """The step of a transaction that decided it."""
+
+    LOCAL = "local"  # refused by us, without asking the server
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    END_OF_DATA = "end of data"
+
+
+RFC_TIMEOUTS = Timeouts()
+
+# Steps that are written at once, each with its bytes.
+Flight = list[tuple[Step, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Dsn:
+    """Wishes about delivery reports (RFC 3461), already in xtext; left out where the server has no DSN."""
+
+    ret: str = ""
+    envid: str = ""
+    orcpt: str = ""
+    notify: str = ""
+
+    def __post_init__(self) -> None:
+        for value in (self.ret, self.envid, self.orcpt, self.notify):
+            if value and not PARAMETER.fullmatch(value):
+                raise ValueError(f"{value!r} cannot stand in an SMTP command.")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of one message: the reply that decided, and where."""
+
+    reply: Reply
+    step: Step
+    tls: bool
+
+
+async def connect(
+    address: str,
+    port: int,
+    *,
+    helo: str,
+    timeouts: Timeouts = RFC_TIMEOUTS,
+    source_ip: str | None = None,
+    tls: TlsPolicy = TlsPolicy.OPPORTUNISTIC,
+    server_name: str = "",
+    tls_context: ssl.SSLContext | None = None,
+) -> "Session":
+    """Connect, greet, and encrypt as the policy says.
+
+    :param address: an IP address; names are looked up elsewhere.
+    :param server_name: the host's name, for SNI and its certificate.
+    :raises TlsFailed: the handshake failed, or the policy demands TLS and there is none.
+    :raises ConnectFailed: anything else; with the server's reply where it gave one.
+    """
+    context = tls_context or (trusting_context() if tls is TlsPolicy.OPPORTUNISTIC else verifying_context())
+    implicit = tls is TlsPolicy.IMPLICIT
+    try:
+        async with asyncio.timeout(timeouts.connect):
+            _, wire = await asyncio.get_running_loop().create_connection(
+                Wire,
+                address,
+                port,
+                local_addr=(source_ip, 0) if source_ip else None,
+                ssl=context if implicit else None,
+                server_hostname=(server_name or address) if implicit else None,
+            )
+    except ssl.SSLError as error:
+        raise TlsFailed("connect", str(error)) from error
+    except (OSError, ValueError) as error:  # ValueError: a name that TLS cannot carry
+        raise ConnectFailed("connect", str(error) or "timed out") from error
+    session = Session(wire, timeouts, is_encrypted=implicit)
+    try:
+        await session.open(helo)
+        if tls in {TlsPolicy.OPPORTUNISTIC, TlsPolicy.REQUIRED} and await session.may_encrypt(tls):
+            await session.encrypt(context, server_name or None)
+            await session.hello(helo)
+    except ConnectionLost as lost:
+        wire.abort()
+        raise ConnectFailed(lost.stage, lost.reason) from lost
+    except BaseException:
+        wire.abort()
+        raise
+    return session
+
+
+class Session:
+    """One open connection to one server; `send` as long as it is `reusable`."""
+
+    def __init__(self, wire: Wire, timeouts: Timeouts, *, is_encrypted: bool) -> None:
+        self.is_encrypted = is_encrypted
+        self.offers: dict[str, str] = {}  # EHLO keywords; remove one and it is not used
+        self.sent_count = 0
+        self._dialog = Dialog(wire, timeouts)
+        self._wire = wire
+        self._timeouts = timeouts
+        self._is_busy = True  # until the greetings are over; after that, inside a transaction
+        self._patience = {
+            Step.MAIL: timeouts.mail,
+            Step.RCPT: timeouts.rcpt,
+            Step.DATA: timeouts.data,
+            Step.END_OF_DATA: timeouts.end_of_data,
+        }
+
+    @property
+    def reusable(self) -> bool:
+        """Tell whether another message may be sent over this connection."""
+        return self._dialog.is_idle and not self._is_busy
+
+    # Opening
+
+    async def open(self, helo: str) -> None:
+        """Read the banner and greet.
+
+        :raises ConnectFailed: the server does not want us now.
+        """
+        banner = await self._dialog.reply("banner", self._timeouts.banner)
+        if banner.code != READY:
+            raise ConnectFailed("banner", str(banner), banner)
+        await self.hello(helo)
+
+    async def hello(self, helo: str) -> None:
+        """Say EHLO, or HELO where that is not known, and note what is offered."""
+        if not PARAMETER.fullmatch(helo):
+            raise ValueError(f"{helo!r} is no name to greet with.")
+        reply = await self._dialog.command(f"EHLO {helo}", "EHLO", self._timeouts.hello)
+        self.offers = _offers(reply) if reply.verdict is Verdict.ACCEPTED else {}
+        if reply.verdict is Verdict.REFUSED:
+            reply = await self._dialog.command(f"HELO {helo}", "HELO", self._timeouts.hello)
+        if reply.verdict is not Verdict.ACCEPTED:
+            raise ConnectFailed("EHLO", str(reply), reply)
+        self._is_busy = False
+
+    async def may_encrypt(self, policy: TlsPolicy) -> bool:
+        """Ask for TLS where it is offered.
+
+        :raises TlsFailed: the policy demands it and the server will not.
+        """
+        reply = None
+        if "STARTTLS" in self.offers:
+            reply = await self._dialog.command("STARTTLS", "STARTTLS", self._timeouts.tls)
+            if reply.code == READY:
+                return True
+        if policy is TlsPolicy.REQUIRED:
+            raise TlsFailed("STARTTLS", str(reply or "not offered, but TLS is required"), reply)
+        return False
+
+    async def encrypt(self, context: ssl.SSLContext, server_name: str | None) -> None:
+        """Go on under TLS and forget all that was said in the open (RFC 3207 section 4.2)."""
+        self._is_busy = True
+        self._dialog.forget()
+        try:
+            await self._wire.encrypt(context, server_name=server_name, is_server=False, seconds=self._timeouts.tls)
+        except (OSError, ValueError) as error:
+            raise TlsFailed("STARTTLS", str(error) or type(error).__name__) from error
+        self.offers = {}
+        self.is_encrypted = True
+
+    async def login(self, user: str, password: str) -> None:
+        """Prove who we are to a relay, with AUTH PLAIN or LOGIN.
+
+        :raises LoginRefused: the relay says no, or the line is open to listeners.
+        """
+        if not (self.is_encrypted or self._is_loopback()):
+            raise LoginRefused("AUTH", "the connection is not encrypted, so the password was not sent")
+        mechanisms = self.offers.get("AUTH", "").upper().split()
+        if "PLAIN" in mechanisms:
+            reply = await self._auth(f"AUTH PLAIN {_base64(f'{chr(0)}{user}{chr(0)}{password}')}")
+        elif "LOGIN" in mechanisms:
+            reply = await self._auth("AUTH LOGIN")
+            for answer in (user, password):
+                if reply.code == CONTINUE:
+                    reply = await self._auth(_base64(answer))
+        else:
+            raise LoginRefused("AUTH", "the server offers neither PLAIN nor LOGIN")
+        if reply.verdict is not Verdict.ACCEPTED:
+            raise LoginRefused("AUTH", str(reply), reply)
+
+    async def _auth(self, line: str) -> Reply:
+        return await self._dialog.command(line, "AUTH", self._timeouts.login)
+
+    def _is_loopback(self) -> bool:
+        host = str(self._wire.transport.get_extra_info("peername")[0])
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+
+    # Sending
+
+    async def send(
+        self, mail_from: str, rcpt_to: str, data: bytes, *, smtputf8: bool = False, dsn: Dsn | None = None
+    ) -> Sent:
+        """Send one message to one recipient, and tell which reply decided it.
+
+        :param mail_from: the envelope sender; empty for the null sender.
+        :param data: the message with CRLF line ends, dots as they are.
+        :param smtputf8: the message's headers need SMTPUTF8; addresses that need it are noticed.
+        :raises ConnectionLost: the connection broke before the server had decided.
+        :raises ValueError: an address or the message cannot be put into SMTP.
+        """
+        _check_mailbox(mail_from, may_be_empty=True)
+        _check_mailbox(rcpt_to)
+        if not data.count(b"\n") == data.count(b"\r") == data.count(b"\r\n"):
+            raise ValueError("The message has a bare CR or LF; only CRLF may end a line.")
+        if not data.endswith(b"\r\n"):
+            data += b"\r\n"
+        smtputf8 = smtputf8 or not (mail_from.isascii() and rcpt_to.isascii())
+        if refusal := self._own_refusal(len(data), smtputf8=smtputf8):
+            return Sent(refusal, Step.LOCAL, self.is_encrypted)
+        if not self.reusable:
+            raise ConnectionLost("MAIL", during_data=False, reason="the connection was not open any more")
+
+        mail = self._mail_command(mail_from, data, smtputf8=smtputf8, dsn=dsn)
+        rcpt = self._rcpt_command(rcpt_to, dsn)
+        self._is_busy = True  # and stays so when anything below goes wrong, a cancellation included
+        self.sent_count += 1
+        for flight in self._flights(mail, rcpt, data):
+            decided = await self._fly(flight)
+            if decided:
+                return decided
+        raise AssertionError("The last flight always decides.")
+
+    def _own_refusal(self, size: int, *, smtputf8: bool) -> Reply | None:
+        if smtputf8 and "SMTPUTF8" not in self.offers:
+            return Reply(553, "5.6.7 Not sent: the server takes no addresses or headers beyond ASCII (SMTPUTF8).")
+        limit = self.offers.get("SIZE", "")
+        if limit.isdecimal() and 0 < int(limit) < size:
+            return Reply(552, f"5.3.4 Not sent: the message has {size} bytes, and the server takes {limit}.")
+        return None
+
+    def _mail_command(self, mail_from: str, data: bytes, *, smtputf8: bool, dsn: Dsn | None) -> bytes:
+        offers = self.offers
+        command = f"MAIL FROM:<{mail_from}>"
+        if "SIZE" in offers:
+            command += f" SIZE={len(data)}"
+        # A server without 8BITMIME gets the bytes all the same: every one in use is eight-bit clean.
+        if "8BITMIME" in offers and not data.isascii():
+            command += " BODY=8BITMIME"
+        if smtputf8:
+            command += " SMTPUTF8"
+        if dsn and "DSN" in offers:
+            command += f" RET={dsn.ret}" if dsn.ret else ""
+            command += f" ENVID={dsn.envid}" if dsn.envid else ""
+        return f"{command}\r\n".encode()
+
+    def _rcpt_command(self, rcpt_to: str, dsn: Dsn | None) -> bytes:
+        command = f"RCPT TO:<{rcpt_to}>"
+        if dsn and "DSN" in self.offers:
+            command += f" NOTIFY={dsn.notify}" if dsn.notify else ""
+            command += f" ORCPT={dsn.orcpt}" if dsn.orcpt else ""
+        return f"{command}\r\n".encode()
+
+    def _flights(self, mail: bytes, rcpt: bytes, data: bytes) -> list[Flight]:
+        """Return the steps in groups; each group is one write and one round trip."""
+        if "CHUNKING" in self.offers:
+            end = (Step.END_OF_DATA, b"BDAT %d LAST\r\n%b" % (len(data), data))
+            if "PIPELINING" not in self.offers:
+                return [[(Step.MAIL, mail)], [(Step.RCPT, rcpt)], [end]]
+            if len(data) > EAGER_CHUNK:
+                return [[(Step.MAIL, mail), (Step.RCPT, rcpt)], [end]]
+            return [[(Step.MAIL, mail), (Step.RCPT, rcpt), end]]
+        end = (Step.END_OF_DATA, _dot_stuffed(data) + b".\r\n")
+        steps = [(Step.MAIL, mail), (Step.RCPT, rcpt), (Step.DATA, b"DATA\r\n")]
+        if "PIPELINING" in self.offers:
+            return [steps, [end]]
+        return [[step] for step in (*steps, end)]
+
+    async def _fly(self, flight: Flight) -> Sent | None:
+        """Write a group of steps and read an answer to each; the first refusal or the last acceptance decides."""
+        self._wire.write(b"".join([octets for _, octets in flight]))
+        decided: Sent | None = None
+        in_doubt = flight[-1][0] is Step.END_OF_DATA
+        for step, _ in flight:
+            try:
+                reply = await self._dialog.reply(step, self._patience[step], in_doubt=in_doubt)
+                decided = decided or self._judge(step, reply, in_doubt=in_doubt)
+            except ConnectionLost:
+                if decided:  # what is lost is the rest of the conversation, not the answer
+                    return decided
+                raise
+            if reply.code == SHUTTING_DOWN:
+                return decided
+        if decided:
+            await self._clear_up(decided, must_end_data=reply.code == GO_AHEAD)
+        return decided
+
+    def _judge(self, step: Step, reply: Reply, *, in_doubt: bool) -> Sent | None:
+        """Return what this reply decides: a refusal, or the acceptance of the whole."""
+        if reply.verdict is Verdict.REFUSED or reply.code // 100 == TEMPORARY:
+            return Sent(reply, step, self.is_encrypted)
+        is_expected = reply.code == GO_AHEAD if step is Step.DATA else reply.verdict is Verdict.ACCEPTED
+        if not is_expected:
+            raise ConnectionLost(step, during_data=in_doubt, reason=f"the server is out of step: {reply}")
+        return Sent(reply, step, self.is_encrypted) if step is Step.END_OF_DATA else None
+
+    async def _clear_up(self, decided: Sent, *, must_end_data: bool) -> None:
+        """Bring the server back to the start of a transaction; where that fails the session is not reusable."""
+        if self._wire.is_unsent:  # refused while we were still talking
+            return
+        if decided.step is not Step.END_OF_DATA or decided.reply.verdict is not Verdict.ACCEPTED:
+            try:
+                if must_end_data:  # RFC 2920 section 3.1: no recipient, yet DATA was taken
+                    await self._dialog.command(".", "end of data", self._timeouts.reset)
+                reply = await self._dialog.command("RSET", "RSET", self._timeouts.reset)
+            except ConnectionLost:
+                return
+            if reply.verdict is not Verdict.ACCEPTED:
+                return
+        self._is_busy = False
+
+    async def close(self) -> None:
+        """Say goodbye where that makes sense, and close; does not raise."""
+        if self.reusable:
+            with contextlib.suppress(ConnectionLost):
+                await self._dialog.command("QUIT", "QUIT", self._timeouts.quit)
+            self._is_busy = True
+            await self._wire.close()
+        else:
+            self._wire.abort()
+            await self._wire.close()
+
+
+def _offers(reply: Reply) -> dict[str, str]:
+    """Return the keywords of an EHLO answer with their parameters; "AUTH=PLAIN" is an old spelling of "AUTH PLAIN"."""
+    lines = (line.replace("=", " ", 1).split(maxsplit=1) for line in reply.text.split("\n")[1:])
+    return {words[0].upper(): words[1] if len(words) > 1 else "" for words in lines if words}
+
+
+def _check_mailbox(address: str, *, may_be_empty: bool = False) -> None:
+    if not MAILBOX.fullmatch(address) and not (may_be_empty and not address):
+        raise ValueError(f"{address!r} is no mail address.")
+
+
+def _dot_stuffed(data: bytes) -> bytes:
+    """Double each dot that starts a line (RFC 5321 section 4.5.2)."""
+    if b"\r\n." in data:
+        data = data.replace(b"\r\n.", b"\r\n..")
+    return b"." + data if data.startswith(b".") else data
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode("ascii")
