@@ -31,9 +31,8 @@ SITES = (
     ("*.google.com", "google.com"),  # gmail.com and Workspace
     ("*.googlemail.com", "google.com"),
     ("mxbiz*.qq.com", "exmail.qq.com"),  # Tencent's company mail, apart from qq.com in its limits
-    ("hkmxbiz*.qq.com", "exmail.qq.com"),
-    ("*.mxhichina.com", "aliyun.com"),  # Alibaba's company mail
-    ("*.aliyun.com", "aliyun.com"),
+    ("*.mxhichina.com", "aliyun"),  # Alibaba's company mail
+    ("*.aliyun.com", "aliyun"),
 )
 
 
@@ -126,7 +125,7 @@ async def _host(name: dns.name.Name, preference: int, resolver: Resolver) -> _Fo
     answers = await asyncio.gather(*(_addresses(name, kind, resolver) for kind in ("A", "AAAA")))
     known = [answer for answer in answers if answer is not None]
     addresses = tuple(address for found, _ in known for address in found)
-    ttl = min((seconds for _, seconds in known), default=INCOMPLETE_TTL)
+    ttl = min((seconds for _, seconds in known), default=LONGEST_TTL)
     return _Found(MxHost(_plain(name), preference, addresses), ttl, len(known) == len(answers))
 
 

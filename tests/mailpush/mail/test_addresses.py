@@ -128,7 +128,8 @@ def test_domain_has_one_form_for_dns_and_one_for_people(name, ascii_name, shown)
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "shop", "localhost", "a b.example", "a_b.example", "-a.example", "x" * 64 + ".com", "a/b.com"]
+    "name",
+    ["", ".", "shop", "test", "localhost", "a b.example", "a_b.example", "-a.example", "x" * 64 + ".com", "a/b.com"],
 )
 def test_what_is_no_domain_is_refused(name):
     with pytest.raises(BadDomain):

@@ -1,3 +1,4 @@
+import base64
 import email
 import email.header
 import email.policy
@@ -51,6 +52,22 @@ def test_subject_is_read_back(value):
     assert read(field + b"\r\n")["Subject"] == value
     assert is_tidy(field, 78 if " " in value or len(value) < 60 else 998)
     assert not re.search(rb"\r\n[ \t]*\r\n", field)
+
+
+@given(st.integers(1, 100), st.text("字é😀a", min_size=1, max_size=200))
+def test_each_encoded_word_has_whole_characters(length, value):
+    # RFC 2047 section 5 (3): some readers decode each word on its own
+    field = compose.header("X" * length, value)
+
+    words = re.findall(rb"=\?utf-8\?b\?([^?]*)\?=", field)
+    assert "".join(base64.b64decode(word).decode() for word in words) in {value, ""}
+    assert all(len(word) + len("=?utf-8?b??=") <= 75 for word in words)
+
+
+def test_value_that_looks_encoded_is_read_as_it_is():
+    value = "How to write =?utf-8?b?6YeR?= in a subject"
+
+    assert read(compose.header("Subject", value) + b"\r\n")["Subject"] == value
 
 
 @settings(max_examples=200, deadline=None)

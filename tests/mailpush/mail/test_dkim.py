@@ -108,6 +108,13 @@ def test_changed_message_is_refused(changed):
     assert not is_valid(changed(mail))
 
 
+def test_from_is_signed_once_more_than_it_is_there():
+    signature = RSA.sign(HEADERS, b"", now=NOW).replace(b"\r\n\t", b"")
+    names = signature.partition(b"h=")[2].partition(b";")[0].split(b":")
+
+    assert names == [b"list-unsubscribe-post", b"list-unsubscribe", b"subject", b"to", b"from", b"from"]
+
+
 def test_unsigned_field_may_change_on_the_way():
     mail = signed(HEADERS, b"Good day\r\n")
 

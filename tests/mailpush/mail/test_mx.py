@@ -87,10 +87,11 @@ async def test_one_broken_host_leaves_the_others_for_a_minute():
     assert route.ttl == 60
 
 
-async def test_missing_kind_of_address_leaves_the_other():
+async def test_missing_kind_of_address_leaves_the_other_for_a_minute():
     route = await route_of("shop.test", faults={"a.shop.test AAAA": "SERVFAIL"})
 
     assert route.hosts[0].addresses == ("127.0.0.1",)
+    assert route.ttl == 60
 
 
 async def test_truncated_answer_is_fetched_over_tcp():
@@ -125,8 +126,8 @@ async def test_hosts_of_one_preference_share_the_load():
         ("mx3.qq.com", "qq.com"),
         ("mxbiz1.qq.com", "exmail.qq.com"),
         ("163mx01.mxmail.netease.com", "netease.com"),
-        ("mxn.mxhichina.com", "aliyun.com"),
-        ("mx1.qiye.aliyun.com", "aliyun.com"),
+        ("mxn.mxhichina.com", "aliyun"),
+        ("mx1.qiye.aliyun.com", "aliyun"),
         ("freemx1.sinamail.sina.com.cn", "sina.com.cn"),
         ("mta5.am0.yahoodns.net", "yahoodns.net"),
         ("mx01.mail.icloud.com", "icloud.com"),
