@@ -79,9 +79,10 @@ class Reply:
 
     def encode(self) -> bytes:
         """Return the bytes a server sends; the enhanced code is repeated on each line (RFC 2034 section 4)."""
-        text = self.text
-        if not text.isprintable():  # a line break that is not ours would be one more reply
-            text = "".join(char if char.isprintable() or char == "\n" else "?" for char in text)
+        if self.text.isprintable():
+            return f"{self.code} {self.text}\r\n".encode()
+        # A line break that is not ours would be one more reply.
+        text = "".join(char if char.isprintable() or char == "\n" else "?" for char in self.text)
         first, *rest = text.split("\n")
         enhanced = self.enhanced_code
         lines = [first, *(line if line.startswith(enhanced) else f"{enhanced} {line}" for line in rest)]
