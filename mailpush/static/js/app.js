@@ -1,0 +1,121 @@
+// Behaviour of the pages, bound to data attributes: pages work without it, with it they are quicker to use.
+// Listeners sit on the document, so that what htmx swaps in needs no binding.
+
+const bootstrap = () => window.tabler ?? window.bootstrap;
+
+// ── Forms that lose something ask first: <form data-confirm="…"> or a button with it ──
+
+const confirmed = new WeakSet();
+
+function ask(text, proceed) {
+  const element = document.getElementById("confirm");
+  const modal = bootstrap().Modal.getOrCreateInstance(element);
+  document.getElementById("confirm-text").textContent = text;
+  element.querySelector("[data-confirmed]").onclick = () => {
+    modal.hide();
+    proceed();
+  };
+  modal.show();
+}
+
+document.addEventListener("submit", (event) => {
+  const { target: form, submitter } = event;
+  const text = submitter?.dataset.confirm ?? form.dataset.confirm;
+  if (!text || confirmed.delete(form)) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  ask(text, () => {
+    confirmed.add(form);
+    form.requestSubmit(submitter);
+  });
+}, true);
+
+// ── A form is sent once: its button waits ──
+
+document.addEventListener("submit", (event) => {
+  const { target: form, submitter } = event;
+  if (event.defaultPrevented || form.target === "_blank" || form.method === "get") return;
+  if (form.dataset.sent) {
+    event.preventDefault();
+    return;
+  }
+  if (isHtmx(form)) return; // htmx says when it is done; see below
+  form.dataset.sent = "true";
+  // After the browser has read the form: a disabled button would not send its own name.
+  setTimeout(() => wait(submitter), 0);
+});
+
+const isHtmx = (form) => ["hx-post", "hx-get", "hx-put", "hx-delete"].some((name) => form.hasAttribute(name));
+
+function wait(button) {
+  if (!button?.classList.contains("btn")) return;
+  button.disabled = true;
+  button.classList.add("btn-loading");
+}
+
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return; // back from the next page, as it was left
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+  for (const button of document.querySelectorAll(".btn-loading")) {
+    button.disabled = false;
+    button.classList.remove("btn-loading");
+  }
+});
+
+// ── Copy ──
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await write(button.dataset.copy);
+  button.classList.add("is-copied");
+  button.title = button.dataset.copied;
+  setTimeout(() => button.classList.remove("is-copied"), 2000);
+});
+
+async function write(text) {
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+    return;
+  }
+  // Over plain http browsers have no clipboard object.
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.className = "visually-hidden";
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
+// ── Filters: a change sends the form ──
+
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("form[data-autosubmit]");
+  if (form) form.requestSubmit();
+});
+
+// ── One checkbox for all: <input type="checkbox" data-select-all="name of the others"> ──
+
+document.addEventListener("change", (event) => {
+  const box = event.target;
+  if (!(box instanceof HTMLInputElement) || box.type !== "checkbox") return;
+  const scope = box.closest("form, table, .card") ?? document;
+  if (box.dataset.selectAll) {
+    for (const other of rows(scope, box.dataset.selectAll)) other.checked = box.checked;
+    return;
+  }
+  const all = scope.querySelector(`[data-select-all="${CSS.escape(box.name)}"]`);
+  if (!all) return;
+  const chosen = rows(scope, box.name).filter((other) => other.checked).length;
+  all.checked = chosen === rows(scope, box.name).length;
+  all.indeterminate = chosen > 0 && !all.checked;
+});
+
+const rows = (scope, name) => [...scope.querySelectorAll(`input[type="checkbox"][name="${CSS.escape(name)}"]`)];
+
+// ── Messages go by themselves ──
+
+for (const element of document.querySelectorAll(".toast.show")) {
+  setTimeout(() => element.remove(), Number(element.dataset.bsDelay));
+}
