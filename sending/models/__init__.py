@@ -4,6 +4,17 @@ from sending.models.batch import Batch
 from sending.models.content import AddressType, Content
 from sending.models.event import Event
 from sending.models.message import Message, Status
-from sending.models.queue import Chunk, Destination, Lane
+from sending.models.queue import UNROUTED, Chunk, Destination, Lane
 
-__all__ = ["AddressType", "Batch", "Chunk", "Content", "Destination", "Event", "Lane", "Message", "Status"]
+__all__ = [
+    "UNROUTED",
+    "AddressType",
+    "Batch",
+    "Chunk",
+    "Content",
+    "Destination",
+    "Event",
+    "Lane",
+    "Message",
+    "Status",
+]

@@ -58,6 +58,8 @@ class Batch(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     scheduled_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True)
+    day = models.DateField(null=True)  # the account's day its messages count for
+    problem = models.TextField(blank=True)  # why it was not started
     finished_at = models.DateTimeField(null=True)
 
     # Preparation: how far the list has been read, and where it ends for this batch.

@@ -33,24 +33,23 @@ class Lane(models.Model):
 class Chunk(models.Model):
     """Up to CHUNK_SIZE messages of one lane that are due together.
 
-    `messages[:started]` have been handed to the network under the current lease: after a crash
-    those of them without an outcome are unknown, the others untouched. `fence` counts the leases;
-    who holds an older one cannot move the chunk on.
+    `messages` have not been tried; `in_flight` have been handed to the network, and their outcomes
+    are not recorded yet: after a crash exactly these are unknown. `fence` counts the leases; who
+    holds an older one cannot move the chunk on. Chunks of a paused batch are passed over.
     """
 
     stream = models.CharField(max_length=7, choices=Stream.choices)
     site = models.CharField(max_length=253, default=UNROUTED, db_default=UNROUTED)
-    batch = models.ForeignKey(Batch, models.CASCADE, null=True, related_name="+")
+    batch = models.ForeignKey(Batch, models.CASCADE, null=True, related_name="chunks")
     messages = ArrayField(models.BigIntegerField())
-    started = models.PositiveSmallIntegerField(default=0, db_default=0)
-    held = models.BooleanField(default=False, db_default=False)  # its batch is paused
+    in_flight = ArrayField(models.BigIntegerField(), default=list, db_default=[])
     due_at = models.DateTimeField()
     leased_until = models.DateTimeField(null=True)
     fence = models.PositiveIntegerField(default=0, db_default=0)
 
     class Meta:
         indexes = [
-            models.Index(fields=["stream", "site", "due_at"], condition=Q(held=False), name="chunk_due"),
+            models.Index(fields=["stream", "site", "due_at"], name="chunk_due"),
             models.Index(fields=["leased_until"], condition=Q(leased_until__isnull=False), name="chunk_leased"),
         ]
 
@@ -63,7 +62,8 @@ class Destination(models.Model):
 
     domain = models.CharField(max_length=253, primary_key=True)
     site = models.CharField(max_length=253)
-    hosts = models.JSONField(default=list)  # [{"name": "mx1.example", "addresses": ["192.0.2.1"]}], best first
+    # [{"name": "mx1.example", "preference": 10, "addresses": ["192.0.2.1"]}], best first
+    hosts = models.JSONField(default=list)
     expires_at = models.DateTimeField()
 
     def __str__(self) -> str:

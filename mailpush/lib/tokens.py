@@ -1,0 +1,62 @@
+"""Short signed numbers for places where length and letter case count: local parts, links.
+
+A token is base32 without padding, read in any letter case (RFC 5321 2.4: a mail server on the way may
+change it). Every key of MAILPUSH_ENCRYPTION_KEYS reads, the first one writes, so tokens outlive a
+change of keys for as long as the old key stays in the list.
+"""
+
+import base64
+import hashlib
+import hmac
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+
+from django.conf import settings
+
+MAC_BYTES = 10  # 80 bits: guessing one online is out of reach
+NUMBER_BYTES = 6
+EPOCH = date(2026, 1, 1)
+
+
+class BadToken(Exception):  # noqa: N818 - names what is the case
+    """Forged, mangled, or for another purpose."""
+
+
+class ExpiredToken(BadToken):
+    """Genuine, but too old."""
+
+
+def make(purpose: str, number: int, *, today: date) -> str:
+    """Return 29 lower-case letters and digits that name `number` (below 2**48) for `purpose`."""
+    body = number.to_bytes(NUMBER_BYTES, "big") + (today - EPOCH).days.to_bytes(2, "big")
+    return base64.b32encode(body + _mac(_keys()[0], purpose, body)).decode().rstrip("=").lower()
+
+
+def read(purpose: str, token: str, *, now: datetime | None = None, lasts: timedelta | None = None) -> int:
+    """Return the number.
+
+    :raises BadToken: none of our keys made it for this purpose.
+    :raises ExpiredToken: it is older than `lasts`.
+    """
+    try:
+        raw = base64.b32decode(token.upper() + "=" * (-len(token) % 8))
+    except ValueError as error:
+        raise BadToken(token) from error
+    body, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
+    if len(body) != NUMBER_BYTES + 2 or not any(hmac.compare_digest(mac, _mac(key, purpose, body)) for key in _keys()):
+        raise BadToken(token)
+    made_on = EPOCH + timedelta(days=int.from_bytes(body[NUMBER_BYTES:], "big"))
+    if lasts is not None and (now or datetime.now(UTC)).date() > made_on + lasts:
+        raise ExpiredToken(token)
+    return int.from_bytes(body[:NUMBER_BYTES], "big")
+
+
+def _mac(key: bytes, purpose: str, body: bytes) -> bytes:
+    return hmac.digest(key, purpose.encode() + b"\0" + body, "sha256")[:MAC_BYTES]
+
+
+@cache
+def _keys() -> tuple[bytes, ...]:
+    return tuple(
+        hashlib.sha256(b"mailpush tokens\0" + key.encode()).digest() for key in settings.MAILPUSH_ENCRYPTION_KEYS
+    )

@@ -1,0 +1,171 @@
+"""Where messages go: look-ups of recipients' domains, kept for all processes, and chunks sorted by site.
+
+Acceptance never waits for DNS: messages to a domain that nobody has looked up yet begin in the
+lane without a site, whose work is to look up and to sort.
+"""
+
+import asyncio
+import random
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from mailpush.lib import dns
+from mailpush.mail.mx import DnsUnavailable, MxHost, NoSuchDomain, Resolver, Route, resolve, site_of
+from mailpush.mail.replies import Failure
+from sending import ledger
+from sending.delivery import claims
+from sending.delivery.courier import Courier
+from sending.delivery.retries import next_attempt
+from sending.models import UNROUTED, Chunk, Destination, Message, Status
+from sending.models.message import WAITING
+from sending.models.queue import CHUNK_SIZE
+
+CHANCE = random.Random()  # noqa: S311 - jitter
+LOOKUPS_AT_ONCE = 50
+BELIEVED_AT_LEAST = timedelta(minutes=5)  # a shorter TTL would cost a look-up per chunk
+BELIEVED_AT_MOST = timedelta(hours=1)
+
+Answer = Route | NoSuchDomain | DnsUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Sites known before, and what DNS said of the other domains."""
+
+    sites: dict[str, str]
+    fresh: dict[str, Answer]
+
+    def of(self, domain: str) -> str | NoSuchDomain | DnsUnavailable:
+        """Return the domain's site, or why it has none."""
+        if domain in self.sites:
+            return self.sites[domain]
+        answer = self.fresh[domain]
+        return site_of(answer.hosts) if isinstance(answer, Route) else answer
+
+
+def route(destination: Destination) -> Route:
+    """Return the route as it was looked up."""
+    hosts = tuple(MxHost(host["name"], host["preference"], tuple(host["addresses"])) for host in destination.hosts)
+    return Route(hosts, 0)
+
+
+def sort_chunks(taken: list[claims.Claim], *, stream: str, courier: Courier) -> set[str]:
+    """Look up the destinations of chunks and move their messages into the lanes of the sites.
+
+    Returns the sites that got something to do. An answer that another process has got already is
+    used, so a chunk waits for DNS only where nobody knows.
+    """
+    rows = list(Message.objects.filter(pk__in=[pk for claim in taken for pk in claim.messages], status__in=WAITING))
+    domains = {row.recipient.rpartition("@")[2] for row in rows}
+    known = Destination.objects.filter(domain__in=domains, expires_at__gt=timezone.now())
+    sites = {destination.domain: destination.site for destination in known}
+    answers = courier.run(_look_up(domains - sites.keys()))
+    return _sort(taken, rows, Answers(sites, answers), stream=stream, now=timezone.now())
+
+
+async def _look_up(domains: set[str]) -> dict[str, Answer]:
+    resolver = dns.resolver()
+    gate = asyncio.Semaphore(LOOKUPS_AT_ONCE)
+
+    async def one(domain: str) -> Answer:
+        async with gate:
+            return await _answer(domain, resolver)
+
+    found = await asyncio.gather(*(one(domain) for domain in domains))
+    return dict(zip(domains, found, strict=True))
+
+
+async def _answer(domain: str, resolver: Resolver) -> Answer:
+    try:
+        return await resolve(domain, resolver)
+    except (NoSuchDomain, DnsUnavailable) as problem:
+        return problem
+
+
+@transaction.atomic
+def _sort(taken: list[claims.Claim], rows: list[Message], answers: Answers, *, stream: str, now: datetime) -> set[str]:
+    rows = _still_ours(taken, rows)
+    _remember(answers.fresh, now=now)
+    lanes: dict[tuple[str, datetime, int | None], list[int]] = {}
+    outcomes = []
+    for row in rows:
+        answer = answers.of(row.recipient.rpartition("@")[2])
+        if isinstance(answer, str):
+            lanes.setdefault((answer, now, row.batch_id), []).append(row.pk)
+            continue
+        outcome = _failed(row, answer, stream=stream, now=now)
+        outcomes.append(outcome)
+        if outcome.next_attempt_at:
+            lanes.setdefault((UNROUTED, outcome.next_attempt_at, row.batch_id), []).append(row.pk)
+    moves = ledger.record(outcomes)
+    ledger.finish_batches({move.batch_id for move in moves if move.batch_id}, now=now)
+    Chunk.objects.bulk_create(
+        Chunk(stream=stream, site=site, batch_id=batch_id, messages=ids[at : at + CHUNK_SIZE], due_at=due_at)
+        for (site, due_at, batch_id), ids in lanes.items()
+        for at in range(0, len(ids), CHUNK_SIZE)
+    )
+    return {site for site, due_at, _ in lanes if due_at == now}
+
+
+def _still_ours(taken: list[claims.Claim], rows: list[Message]) -> list[Message]:
+    """Drop the chunks, whose messages move elsewhere; return the messages they still had.
+
+    A chunk that lost its lease is another's business; a canceled one is empty by now.
+    """
+    fences = {claim.chunk_id: claim.fence for claim in taken}
+    chunks = [
+        chunk
+        for chunk in Chunk.objects.select_for_update().filter(pk__in=fences).order_by("pk")
+        if chunk.fence == fences[chunk.pk]
+    ]
+    Chunk.objects.filter(pk__in=[chunk.pk for chunk in chunks]).delete()
+    left = {pk for chunk in chunks for pk in chunk.messages}
+    return [row for row in rows if row.pk in left]
+
+
+def _remember(answers: dict[str, Answer], *, now: datetime) -> None:
+    Destination.objects.bulk_create(
+        (
+            Destination(
+                domain=domain,
+                site=site_of(answer.hosts),
+                hosts=[asdict(host) for host in answer.hosts],
+                expires_at=now + min(max(timedelta(seconds=answer.ttl), BELIEVED_AT_LEAST), BELIEVED_AT_MOST),
+            )
+            # In one order everywhere, so that two writers never wait for each other in a circle.
+            for domain, answer in sorted(answers.items(), key=lambda pair: pair[0])
+            if isinstance(answer, Route)
+        ),
+        update_conflicts=True,
+        unique_fields=["domain"],
+        update_fields=["site", "hosts", "expires_at"],
+    )
+
+
+def _failed(row: Message, problem: NoSuchDomain | DnsUnavailable, *, stream: str, now: datetime) -> ledger.Outcome:
+    """NXDOMAIN and the null MX are final; a silent or broken name server is not."""
+    retry = None
+    status = Status.BOUNCED
+    if isinstance(problem, DnsUnavailable):
+        retry = next_attempt(
+            stream=stream, attempts=row.attempts + 1, accepted_at=row.created_at, now=now, chance=CHANCE
+        )
+        status = Status.DEFERRED if retry else Status.FAILED
+    return ledger.Outcome(
+        message_id=row.pk,
+        status=status,
+        at=now,
+        reply=f"{problem.enhanced_code} {problem}",
+        failure=Failure.INFRASTRUCTURE if status is not Status.BOUNCED else Failure.NO_MAILBOX,
+        invalid=status is Status.BOUNCED,
+        next_attempt_at=retry,
+    )
+
+
+def mail_port() -> int:
+    """Return the port of the recipients' mail servers."""
+    return settings.MAILPUSH_MX_PORT or 25

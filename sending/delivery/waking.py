@@ -1,0 +1,41 @@
+"""Which lanes have something due that nobody was sent for."""
+
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+# A wake-up that nobody has taken by then is taken for lost with its broker.
+WAKE_UP_LASTS = timedelta(seconds=30)
+
+DISPATCH = """
+INSERT INTO sending_lane AS lane (stream, site, dispatched_at, reason)
+SELECT DISTINCT c.stream, c.site, %(now)s, ''
+FROM sending_chunk c LEFT JOIN sending_batch b ON b.id = c.batch_id
+WHERE c.due_at <= %(now)s AND (c.leased_until IS NULL OR c.leased_until < %(now)s)
+  AND (b.status IS NULL OR b.status <> 'paused')
+ON CONFLICT (stream, site) DO UPDATE SET dispatched_at = EXCLUDED.dispatched_at
+WHERE (lane.dispatched_at IS NULL OR lane.dispatched_at < %(lost)s)
+  AND (lane.suspended_until IS NULL OR lane.suspended_until <= %(now)s)
+RETURNING stream, site
+"""
+
+ARRIVED = """
+INSERT INTO sending_lane AS lane (stream, site, reason) VALUES (%(stream)s, %(site)s, '')
+ON CONFLICT (stream, site) DO UPDATE SET dispatched_at = NULL
+RETURNING lane.suspended_until IS NULL OR lane.suspended_until <= %(now)s
+"""
+
+
+def due_lanes(*, now: datetime) -> list[tuple[str, str]]:
+    """Return the lanes to wake, and note that they are being woken."""
+    with connection.cursor() as cursor:
+        cursor.execute(DISPATCH, {"now": now, "lost": now - WAKE_UP_LASTS})
+        return cursor.fetchall()
+
+
+def arrived(stream: str, site: str, *, now: datetime) -> bool:
+    """Note that a worker has come to the lane; return whether the lane may be worked now."""
+    with connection.cursor() as cursor:
+        cursor.execute(ARRIVED, {"stream": stream, "site": site, "now": now})
+        row = cursor.fetchone()
+    return bool(row[0])

@@ -1,0 +1,208 @@
+"""From a list to messages: the audience of a batch is frozen into rows, slice by slice.
+
+Every slice is one statement and one transaction with its place in the list, so a crash repeats nothing
+and skips nothing. Mails begin to leave with the first slice.
+"""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+from django.db.models import Max, Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts import quotas
+from recipients.models import Recipient
+from sending import ledger
+from sending.models import Batch, Chunk, Status
+from sending.models.queue import CHUNK_SIZE
+
+log = logging.getLogger(__name__)
+
+SLICE = 10_000  # recipients a transaction
+LEASE = timedelta(minutes=2)  # longer than any slice takes
+
+EXPAND = """
+WITH slice AS (
+    SELECT id, address, variables FROM recipients_recipient
+    WHERE list_id = %(list)s AND id > %(after)s AND id <= %(end)s
+    ORDER BY id LIMIT %(slice)s
+), message AS (
+    INSERT INTO sending_message (account_id, content_id, batch_id, recipient, variables, status, day, finished_at)
+    SELECT %(account)s, %(content)s, %(batch)s, s.address, s.variables, s.status, %(day)s,
+           CASE WHEN s.status = 'suppressed' THEN %(now)s END
+    FROM (
+        SELECT slice.*, CASE WHEN EXISTS (
+            SELECT FROM recipients_suppression x
+            WHERE x.address = lower(slice.address) AND (x.account_id = %(account)s OR x.account_id IS NULL)
+              AND (x.scope = 'account' OR (x.scope = 'domain' AND x.scope_value = %(domain)s)
+                   OR (x.scope = 'sender' AND x.scope_value = %(sender)s))
+        ) THEN 'suppressed' ELSE 'queued' END AS status
+        FROM slice
+    ) s
+    RETURNING id, recipient, status
+), chunk AS (
+    INSERT INTO sending_chunk (stream, site, batch_id, messages, due_at)
+    SELECT 'batch', site, %(batch)s, array_agg(id ORDER BY id), %(now)s
+    FROM (
+        SELECT m.id, COALESCE(d.site, '') AS site,
+               (row_number() OVER (PARTITION BY COALESCE(d.site, '') ORDER BY m.id) - 1) / %(chunk)s AS slot
+        FROM message m
+        LEFT JOIN sending_destination d
+               ON d.domain = split_part(m.recipient, '@', -1) AND d.expires_at > %(now)s
+        WHERE m.status = 'queued'
+    ) placed
+    GROUP BY site, slot
+)
+SELECT (SELECT max(id) FROM slice),
+       (SELECT count(*) FROM message WHERE status = 'queued'),
+       (SELECT count(*) FROM message WHERE status = 'suppressed')
+"""
+
+
+@transaction.atomic
+def start(batch: Batch, *, now: datetime) -> None:
+    """Spend the quota and fix the end of the audience; the batch is then prepared by `expand`.
+
+    :raises QuotaSpent: the account may not send that many; the batch stays as it was.
+    """
+    assert batch.list
+    recipients = Recipient.objects.filter(list=batch.list)
+    batch.requested = recipients.count()
+    batch.end_recipient = recipients.aggregate(end=Max("pk"))["end"] or 0
+    batch.day = quotas.spend(batch.account, batch.requested, now=now)
+    batch.status = Batch.Status.PREPARING
+    batch.started_at = now
+    batch.save()
+
+
+def start_scheduled(*, now: datetime) -> list[int]:
+    """Start the batches whose time has come; one that may not be sent any more says why and is canceled."""
+    started = []
+    for pk in Batch.objects.filter(status=Batch.Status.SCHEDULED, scheduled_at__lte=now).values_list("pk", flat=True):
+        with transaction.atomic():
+            batch = (
+                Batch.objects.select_for_update(skip_locked=True).filter(pk=pk, status=Batch.Status.SCHEDULED).first()
+            )
+            if batch and (problem := _start_or_say(batch, now=now)):
+                Batch.objects.filter(pk=pk).update(status=Batch.Status.CANCELED, problem=problem, finished_at=now)
+            elif batch:
+                started.append(pk)
+    return started
+
+
+def _start_or_say(batch: Batch, *, now: datetime) -> str:
+    if batch.list is None:
+        return _("Its recipient list was deleted before the batch was due.")
+    if not batch.sender.is_usable:
+        return _("Its sender address could not be used when the batch was due.")
+    try:
+        start(batch, now=now)
+    except quotas.QuotaSpent as refusal:
+        return refusal.message
+    return ""
+
+
+def due(*, now: datetime) -> list[int]:
+    """Return the batches that wait to be prepared, those of a dead worker included."""
+    free = Q(claimed_until=None) | Q(claimed_until__lt=now)
+    return list(Batch.objects.filter(free, status=Batch.Status.PREPARING).values_list("pk", flat=True))
+
+
+def expand(batch_id: int) -> bool:
+    """Prepare a batch to its end; return False where another worker does or it is not to be prepared."""
+    now = timezone.now()
+    free = Q(claimed_until=None) | Q(claimed_until__lt=now)
+    waiting = Batch.objects.filter(free, pk=batch_id, status=Batch.Status.PREPARING)
+    if not waiting.update(claimed_until=now + LEASE):
+        return False
+    while _slice(batch_id, now=timezone.now()):
+        pass
+    return True
+
+
+@transaction.atomic
+def _slice(batch_id: int, *, now: datetime) -> bool:
+    """Turn the next slice into messages and chunks; return whether there may be more."""
+    batch = (
+        Batch.objects.select_for_update(of=("self",))
+        .select_related("content__sender__domain")
+        .filter(pk=batch_id, status=Batch.Status.PREPARING)
+        .first()
+    )
+    if batch is None:  # canceled meanwhile
+        return False
+    last, queued, suppressed = _insert(batch, now=now)
+    if last is None:
+        _complete(batch, now=now)
+        return False
+    Batch.objects.filter(pk=batch_id).update(last_recipient=last, claimed_until=now + LEASE)
+    numbers = {Status.QUEUED: queued, Status.SUPPRESSED: suppressed}
+    content = batch.content
+    ledger.accept(content, numbers, batch_id=batch_id, day=batch.day, now=now)
+    return True
+
+
+def _insert(batch: Batch, *, now: datetime) -> tuple[int | None, int, int]:
+    sender = batch.content.sender
+    with connection.cursor() as cursor:
+        cursor.execute(
+            EXPAND,
+            {
+                "list": batch.list_id,
+                "after": batch.last_recipient,
+                "end": batch.end_recipient,
+                "slice": SLICE,
+                "chunk": CHUNK_SIZE,
+                "account": batch.account_id,
+                "content": batch.content_id,
+                "batch": batch.pk,
+                "day": batch.day,
+                "domain": sender.domain.name,
+                "sender": sender.address,
+                "now": now,
+            },
+        )
+        last, queued, suppressed = cursor.fetchone()
+    return last, queued, suppressed
+
+
+def _complete(batch: Batch, *, now: datetime) -> None:
+    Batch.objects.filter(pk=batch.pk).update(status=Batch.Status.SENDING, claimed_until=None)
+    ledger.finish_batches([batch.pk], now=now)
+    unsent = batch.requested - batch.total + batch.suppressed  # left the list meanwhile, or are suppressed
+    if unsent > 0:
+        quotas.give_back(batch.account, unsent, day=batch.day)
+
+
+def withdraw(batch_id: int, *, now: datetime) -> None:
+    """Cancel what a canceled batch still has in the queue; what is on the network ends by itself."""
+    while _withdraw_chunk(batch_id, now=now):
+        pass
+
+
+@transaction.atomic
+def _withdraw_chunk(batch_id: int, *, now: datetime) -> bool:
+    chunk = (
+        Chunk.objects.select_for_update(of=("self",))
+        .filter(batch_id=batch_id, batch__status=Batch.Status.CANCELED)
+        .exclude(messages=[])
+        .order_by("pk")
+        .first()
+    )
+    if chunk is None:
+        Chunk.objects.filter(batch_id=batch_id, messages=[], in_flight=[], leased_until=None).delete()
+        return False
+    ledger.record(
+        [ledger.Outcome(pk, Status.CANCELED, at=now, is_attempt=False) for pk in chunk.messages],
+    )
+    chunk.messages = []
+    chunk.save(update_fields=["messages"])
+    return True
+
+
+def canceled_with_chunks() -> list[int]:
+    """Return the canceled batches that still have something in the queue."""
+    left = Chunk.objects.filter(batch__status=Batch.Status.CANCELED).exclude(messages=[])
+    return list(left.values_list("batch_id", flat=True).distinct())

@@ -1,0 +1,151 @@
+"""Recording what became of messages: their rows, the append-only events and the batch's counts, in one go.
+
+One statement moves any number of messages. The table of allowed moves is in its WHERE clause, so a late
+or repeated outcome matches nothing and counts nothing.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
+from datetime import date, datetime
+
+from django.db import connection, transaction
+from django.db.models import F
+
+from sending.models import Batch, Content, Event, Message, Status
+
+LONGEST_REPLY = 2000  # characters kept of a server's words
+
+# Batch columns are named for the status they count; what is only queued is total minus the rest.
+COUNTED = frozenset(Status.values) - {Status.QUEUED}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one message: an SMTP conversation, or our own decision (then `host` is empty)."""
+
+    message_id: int
+    status: Status
+    at: datetime
+    reply: str = ""
+    code: int | None = None
+    failure: str = ""
+    host: str = ""
+    invalid: bool = False
+    is_attempt: bool = True
+    tls: bool | None = None
+    seconds: float | None = None
+    next_attempt_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A move that took place."""
+
+    message_id: int
+    account_id: int
+    batch_id: int | None
+    recipient: str
+    was: str
+    status: str
+    invalid: bool
+    reply: str
+
+
+TYPES = "bigint[],text[],timestamptz[],text[],int[],text[],text[],bool[],bool[],bool[],float8[],timestamptz[]"
+COLUMNS = ", ".join(field.name for field in fields(Outcome))
+ALLOWED = ", ".join(f"('{was}','{status}')" for status, sources in Message.SOURCES.items() for was in sources)
+
+# Rows are locked in the order of their ids, so that two writers never wait for each other in a circle.
+RECORD = f"""
+WITH outcome AS (
+    SELECT * FROM unnest({", ".join("%s::" + kind for kind in TYPES.split(","))}) AS o({COLUMNS})
+), old AS (
+    SELECT m.id, m.status FROM sending_message m
+    WHERE m.id IN (SELECT message_id FROM outcome) ORDER BY m.id FOR UPDATE
+), moved AS (
+    UPDATE sending_message m
+    SET status = o.status,
+        attempts = m.attempts + o.is_attempt::int,
+        invalid = o.invalid,
+        last_reply = o.reply,
+        next_attempt_at = o.next_attempt_at,
+        finished_at = CASE WHEN o.status IN ('queued', 'deferred') THEN NULL ELSE o.at END
+    FROM outcome o JOIN old ON old.id = o.message_id
+    WHERE m.id = o.message_id AND (old.status, o.status) IN ({ALLOWED})
+    RETURNING m.id, m.account_id, m.batch_id, m.content_id, m.recipient, m.day, m.attempts, old.status AS was
+), noted AS (
+    INSERT INTO sending_event (account_id, batch_id, message_id, sender_id, tag_id, day, was, status,
+                               invalid, at, attempt, host, code, failure, reply, tls, seconds)
+    SELECT moved.account_id, moved.batch_id, moved.id, c.sender_id, c.tag_id, moved.day, moved.was, o.status,
+           o.invalid, o.at, CASE WHEN o.is_attempt THEN moved.attempts END, o.host, o.code, o.failure, o.reply,
+           o.tls, o.seconds
+    FROM moved JOIN outcome o ON o.message_id = moved.id JOIN sending_content c ON c.id = moved.content_id
+)
+SELECT moved.id, moved.account_id, moved.batch_id, moved.recipient, moved.was, o.status, o.invalid, o.reply
+FROM moved JOIN outcome o ON o.message_id = moved.id
+"""  # noqa: S608 - put together from this module's own constants
+
+
+@transaction.atomic
+def record(outcomes: Sequence[Outcome]) -> list[Move]:
+    """Write the outcomes; return the moves that took place (fewer, where an outcome came too late)."""
+    if not outcomes:
+        return []
+    columns = zip(*(astuple(outcome) for outcome in outcomes), strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(RECORD, [list(column) for column in columns])
+        moves = [Move(*row) for row in cursor.fetchall()]
+    _count((move.batch_id, move.was, move.status, 1) for move in moves)
+    return moves
+
+
+def accept(content: Content, numbers: dict[Status, int], *, batch_id: int | None, day: date, now: datetime) -> None:
+    """Note that messages have come into being, in the transaction that inserts them.
+
+    :param numbers: how many, by their first status.
+    """
+    Event.objects.bulk_create(
+        Event(
+            account_id=content.account_id,
+            batch_id=batch_id,
+            sender_id=content.sender_id,
+            tag_id=content.tag_id,
+            day=day,
+            status=status,
+            n=n,
+            at=now,
+        )
+        for status, n in numbers.items()
+        if n
+    )
+    _count((batch_id, "", status, n) for status, n in numbers.items())
+
+
+def words(text: str) -> str:
+    """Return a server's words as they may be stored: bounded, without NUL."""
+    return text.replace("\0", "")[:LONGEST_REPLY]
+
+
+def finish_batches(batch_ids: Collection[int], *, now: datetime) -> int:
+    """Close those of the batches that have no message left to try."""
+    return (
+        Batch.objects.filter(pk__in=batch_ids, status=Batch.Status.SENDING)
+        .filter(total=F("delivered") + F("bounced") + F("failed") + F("suppressed") + F("canceled") + F("unknown"))
+        .update(status=Batch.Status.DONE, finished_at=now)
+    )
+
+
+def _count(moves: Iterable[tuple[int | None, str, str, int]]) -> None:
+    """Move the batches' counts along, batch by batch in the order of their ids."""
+    changes: dict[int, Counter[str]] = {}
+    for batch_id, was, status, n in moves:
+        if batch_id is None:
+            continue
+        change = changes.setdefault(batch_id, Counter())
+        change[was or "total"] += n if not was else -n
+        change[status] += n
+    for batch_id, change in sorted(changes.items()):
+        columns = {name: F(name) + n for name, n in change.items() if n and (name in COUNTED or name == "total")}
+        if columns:
+            Batch.objects.filter(pk=batch_id).update(**columns)

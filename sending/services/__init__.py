@@ -1,0 +1,1 @@
+"""What sending can be asked to do."""
