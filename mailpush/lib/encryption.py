@@ -6,7 +6,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 
 
-class NotReadable(Exception):  # noqa: N818 - names what is the case
+class NotReadable(Exception):
     """The value was encrypted with a key that is no longer configured."""
 
 

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 
-class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error
+class Refusal(Exception):
     """An expected "no" with a sentence for the customer.
 
     Entrances translate it: a message on the page, a REST 4xx, a DirectMail code, an SMTP 5xx.

@@ -18,7 +18,7 @@ NUMBER_BYTES = 6
 EPOCH = date(2026, 1, 1)
 
 
-class BadToken(Exception):  # noqa: N818 - names what is the case
+class BadToken(Exception):
     """Forged, mangled, or for another purpose."""
 
 

@@ -77,7 +77,7 @@ class Composer:
             self._fixed,
             compose.address_header("To", "", message.recipient),
             compose.header("Subject", rendering.one_line(self._subject.render(values))),
-            compose.message_date(message.created_at.timestamp()),
+            b"Date: %b\r\n" % compose.message_date(message.created_at.timestamp()),
             compose.header("Message-ID", message_id),
             description,
         ]
