@@ -42,6 +42,11 @@ class Actor:
         return cls(account=key.account, name=f"access key {key.key_id}", role=Role(key.role), ip=ip)
 
     @classmethod
+    def operator(cls, user: User, account: Account, *, ip: str | None = None) -> "Actor":
+        """Staff who work on a customer's account from the admin, without a place in it."""
+        return cls(account=account, name=f"operator {user.email}", role=Role.OWNER, user=user, ip=ip)
+
+    @classmethod
     def platform(cls, account: Account) -> "Actor":
         """Background work that does what the account's owner set in motion."""
         return cls(account=account, name="mailpush", role=Role.OWNER)

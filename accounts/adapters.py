@@ -24,17 +24,17 @@ def public_url(url: str) -> str:
     return f"{settings.MAILPUSH_PUBLIC_URL}{parts.path}{query}"
 
 
-class AccountAdapter(DefaultAccountAdapter):
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     """An account comes to be, or an invitation is accepted, when its address is proved."""
 
     def clean_email(self, email: str) -> str:
-        return super().clean_email(email).strip().lower()
+        return str(super().clean_email(email)).strip().lower()
 
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_ip(request) or "0.0.0.0"  # noqa: S104 - a peer without an address (Unix socket)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        links = {name: public_url(url) for name, url in context.items() if name.endswith("_url")}
+        links = {name: public_url(url) for name, url in context.items() if name.endswith("_url") and url}
         site = {"name": "mailpush", "domain": urlsplit(settings.MAILPUSH_PUBLIC_URL).netloc}
         super().send_mail(template_prefix, email, {**context, **links, "current_site": site})
 
@@ -49,7 +49,8 @@ class AccountAdapter(DefaultAccountAdapter):
         if signup:  # by an invitation's link the address is proved without a confirmation mail
             members.settle(user, now=timezone.now())
         profile.note(user, "user.logged_in", ip=client_ip(request))
-        return super().post_login(request, user, signup=signup, **login)
+        response: HttpResponse = super().post_login(request, user, signup=signup, **login)
+        return response
 
     def send_notification_mail(
         self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
@@ -62,7 +63,7 @@ class AccountAdapter(DefaultAccountAdapter):
         super().send_notification_mail(template_prefix, user, context, email)
 
 
-class SecondFactorAdapter(DefaultMFAAdapter):
+class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     """Secrets of second factors are encrypted at rest; passkeys belong to the public host name."""
 
     def encrypt(self, text: str) -> str:

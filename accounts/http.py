@@ -1,9 +1,12 @@
 """What pages know of their visitor: account, membership and actor of the request."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Concatenate
 
+from django import forms
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
@@ -11,6 +14,7 @@ from django.shortcuts import redirect
 
 from accounts.actors import Actor
 from accounts.models import Account, Membership, Permission, User
+from mailpush.lib.refusals import Refusal
 
 SESSION_ACCOUNT = "account_id"  # which of their accounts the user works in
 
@@ -18,7 +22,7 @@ SESSION_ACCOUNT = "account_id"  # which of their accounts the user works in
 class AccountRequest(HttpRequest):
     """A request of a logged-in member; `TenantMiddleware` sets these."""
 
-    user: User  # type: ignore[assignment]
+    user: User
     account: Account
     memberships: list[Membership]  # all the user's own, to switch between
     membership: Membership
@@ -46,6 +50,20 @@ def member_required(permission: Permission = Permission.VIEW) -> Callable[[View]
     return decorate
 
 
+@contextmanager
+def reporting(request: HttpRequest, done: str, *, form: forms.Form | None = None) -> Iterator[None]:
+    """Tell the visitor that the deed is done, or show the service's refusal: at the form's field, or above the page."""
+    try:
+        yield
+    except Refusal as refusal:
+        if form is None:
+            messages.error(request, refusal.message)
+        else:
+            form.add_error(refusal.field if refusal.field in form.fields else None, refusal.message)
+    else:
+        messages.success(request, done)
+
+
 def current_membership(request: Any) -> Membership | None:
     """Return the membership chosen in this session, or the user's first; never one that was taken away."""
     chosen = request.session.get(SESSION_ACCOUNT)
@@ -56,14 +74,3 @@ def current_membership(request: Any) -> Membership | None:
 def client_ip(request: HttpRequest) -> str | None:
     """Return the peer's address; forwarded headers are not believed (anyone can send them)."""
     return request.META.get("REMOTE_ADDR") or None
-
-
-def is_local_visitor(request: HttpRequest) -> bool:
-    """Return whether the visitor sits at this machine: loopback peer, loopback name, no proxy between."""
-    forwarded = any(name in request.META for name in ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP"))
-    host = request.get_host().rpartition(":")[0] or request.get_host()
-    return (
-        not forwarded
-        and request.META.get("REMOTE_ADDR") in {"127.0.0.1", "::1"}
-        and host.strip("[]") in {"localhost", "127.0.0.1", "::1"}
-    )

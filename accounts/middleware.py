@@ -20,8 +20,9 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
-from accounts.http import client_ip, current_membership, is_local_visitor
+from accounts.http import client_ip, current_membership
 from accounts.models import User
+from mailpush.lib.visitors import is_local_visitor
 
 Respond = Callable[[HttpRequest], HttpResponse]
 

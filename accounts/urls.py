@@ -1,4 +1,24 @@
 """Addresses of the account's own pages, below `/console/`."""
 
+from django.urls import path
+
+from accounts.views import access_keys, audit, invitations, members, profile, settings
+
 app_name = "accounts"
-urlpatterns: list[object] = []
+urlpatterns = [
+    path("account/", settings.settings, name="settings"),
+    path("account/none/", settings.none, name="none"),
+    path("account/switch/", settings.switch, name="switch"),
+    path("account/profile/", profile.profile, name="profile"),
+    path("account/members/", members.index, name="members"),
+    path("account/members/leave/", members.leave, name="member-leave"),
+    path("account/members/<int:pk>/role/", members.change_role, name="member-change-role"),
+    path("account/members/<int:pk>/remove/", members.remove, name="member-remove"),
+    path("account/invitations/<int:pk>/cancel/", members.cancel_invitation, name="invitation-cancel"),
+    path("account/invitations/<str:token>/", invitations.invitation, name="invitation"),
+    path("account/access-keys/", access_keys.index, name="access-keys"),
+    path("account/access-keys/<int:pk>/enable/", access_keys.enable, name="access-key-enable"),
+    path("account/access-keys/<int:pk>/disable/", access_keys.disable, name="access-key-disable"),
+    path("account/access-keys/<int:pk>/delete/", access_keys.delete, name="access-key-delete"),
+    path("account/audit/", audit.index, name="audit-log"),
+]

@@ -29,7 +29,7 @@ class UserFactory(DjangoModelFactory):
     password = factory.django.Password(PASSWORD)
 
     @factory.post_generation
-    def verified(user: User, create: bool, extracted: bool | None, **_kwargs: object) -> None:  # noqa: N805 - factory_boy passes the instance first
+    def verified(user: User, create: object, extracted: object, **_kwargs: object) -> None:  # noqa: N805 - factory_boy passes the instance first
         if create and extracted is not False:
             EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
 
@@ -139,7 +139,7 @@ class TemplateFactory(DjangoModelFactory):
     content_hash = factory.Sequence(lambda n: f"{n:064x}")
 
     @factory.post_generation
-    def approve(template: Template, create: bool, extracted: bool | None, **_kwargs: object) -> None:  # noqa: N805 - factory_boy passes the instance first
+    def approve(template: Template, create: object, extracted: object, **_kwargs: object) -> None:  # noqa: N805 - factory_boy passes the instance first
         if create and extracted:
             template.approved = ApprovedVersionFactory(template=template)
             template.status = Template.Status.APPROVED

@@ -1,0 +1,110 @@
+"""Operations: users, accounts and what they did."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from accounts.actors import Actor
+from accounts.http import client_ip
+from accounts.models import AccessKey, Account, AuditEntry, Membership, User
+from accounts.services import accounts
+
+admin.site.site_title = "mailpush"
+admin.site.site_header = _("mailpush review desk and operations")
+admin.site.index_title = _("Review desk and operations")
+
+
+class ReadOnly:
+    """To be looked at: rows are written by services alone."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+
+class MembershipInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+    model = Membership
+    fields = ["account", "user", "role", "created_at"]
+    extra = 0
+
+
+@admin.register(User)
+class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ["email", "name", "is_active", "is_staff", "date_joined"]
+    list_filter = ["is_active", "is_staff", "date_joined"]
+    search_fields = ["email", "name"]
+    ordering = ["email"]
+    fields = ["email", "name", "is_active", "is_staff", "is_superuser", "groups", "last_login", "date_joined"]
+    readonly_fields = ["email", "name", "last_login", "date_joined"]
+    filter_horizontal = ["groups"]
+    inlines = [MembershipInline]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - by sign-up or create_account
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:  # noqa: ARG002
+        return False  # an account could lose its last owner; make the user inactive instead
+
+
+@admin.register(Account)
+class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ["name", "id", "is_active", "daily_quota", "monthly_quota", "created_at"]
+    list_filter = ["is_active", "created_at"]
+    search_fields = ["name", "memberships__user__email"]
+    ordering = ["-created_at"]
+    fields = ["name", "is_active", "daily_quota", "monthly_quota", "time_zone", "created_at"]
+    readonly_fields = ["name", "is_active", "time_zone", "created_at"]
+    inlines = [MembershipInline]
+    actions = ["suspend", "resume"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - by sign-up or create_account
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Account | None = None) -> bool:  # noqa: ARG002
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Account, form: "ModelForm[Account]", change: bool) -> None:  # noqa: ARG002, FBT001
+        accounts.set_quota(by=_operator(request, obj), daily=obj.daily_quota, monthly=obj.monthly_quota)
+
+    @admin.action(description=_("Suspend the selected accounts: they may no longer send"), permissions=["change"])
+    def suspend(self, request: HttpRequest, queryset: QuerySet[Account]) -> None:
+        count = sum(accounts.suspend(by=_operator(request, account)) for account in queryset)
+        self.message_user(request, _("%(count)s accounts are suspended.") % {"count": count})
+
+    @admin.action(description=_("Let the selected accounts send again"), permissions=["change"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Account]) -> None:
+        count = sum(accounts.resume(by=_operator(request, account)) for account in queryset)
+        self.message_user(request, _("%(count)s accounts may send again.") % {"count": count})
+
+
+@admin.register(AccessKey)
+class AccessKeyAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ["key_id", "account", "label", "role", "is_active", "created_at", "last_used_at"]
+    list_filter = ["is_active", "role"]
+    list_select_related = ["account"]
+    search_fields = ["key_id", "label", "account__name"]
+    fields = ["key_id", "account", "label", "role", "is_active", "created_by", "created_at", "last_used_at"]
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ["at", "account", "actor", "action", "target", "ip"]
+    list_filter = ["at"]
+    list_select_related = ["account"]
+    search_fields = ["actor", "action", "target", "account__name"]
+    date_hierarchy = "at"
+    show_full_result_count = False  # counting every entry ever written is too slow
+
+
+def _operator(request: HttpRequest, account: Account) -> Actor:
+    assert isinstance(request.user, User)
+    return Actor.operator(request.user, account, ip=client_ip(request))

@@ -1,0 +1,70 @@
+"""Shapes of input of the account's pages; the rules are the services'."""
+
+from django import forms
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import NAME_LENGTH, Role
+from accounts.services import time_zones
+
+
+def _time_zones() -> list[tuple[str, str]]:
+    return [(name, name.replace("_", " ")) for name in time_zones.known()]
+
+
+def _languages() -> list[tuple[str, object]]:
+    return [("", _("As the browser asks")), *settings.LANGUAGES]
+
+
+class AccountForm(forms.Form):
+    name = forms.CharField(label=_("Name"), max_length=NAME_LENGTH)
+    time_zone = forms.ChoiceField(
+        label=_("Time zone of quota and statistics"),
+        choices=_time_zones,
+        help_text=_("Days begin at midnight here."),
+    )
+
+
+class ProfileForm(forms.Form):
+    name = forms.CharField(label=_("Name"), max_length=NAME_LENGTH, required=False)
+    language = forms.ChoiceField(label=_("Language"), choices=_languages, required=False)
+    time_zone = forms.ChoiceField(
+        label=_("Time zone"), choices=_time_zones, help_text=_("Times on the pages are shown in it.")
+    )
+
+
+class InvitationForm(forms.Form):
+    email = forms.EmailField(label=_("E-mail address"))
+    role = forms.ChoiceField(label=_("Role"), choices=Role.choices, initial=Role.DEVELOPER)
+
+
+class RoleForm(forms.Form):
+    role = forms.ChoiceField(label=_("Role"), choices=Role.choices)
+
+
+class AccessKeyForm(forms.Form):
+    label = forms.CharField(
+        label=_("Label"),
+        max_length=64,
+        required=False,
+        help_text=_("What uses it, for example “shop” or “nightly job”."),
+    )
+    role = forms.ChoiceField(
+        label=_("Role"),
+        choices=Role.choices,
+        initial=Role.DEVELOPER,
+        help_text=_("What the program may do, as for a member. It goes no further than your own role."),
+    )
+
+
+class OpenAccountForm(forms.Form):
+    name = forms.CharField(label=_("Name of the account"), max_length=NAME_LENGTH)
+
+
+class AuditFilterForm(forms.Form):
+    """Every field empty: the whole log."""
+
+    q = forms.CharField(label=_("Who or which"), required=False)
+    action = forms.CharField(label=_("What"), required=False)
+    since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(label=_("To"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
