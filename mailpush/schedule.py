@@ -17,6 +17,11 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(seconds=5),
         "options": {"expires": 30},
     },
+    "read-returned": {
+        "task": "sending.tasks.read_returned",
+        "schedule": timedelta(seconds=60),
+        "options": {"expires": 60},
+    },
     "check-due-domains": {
         "task": "domains.tasks.check_due_domains",
         "schedule": timedelta(seconds=15),

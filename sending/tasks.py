@@ -7,7 +7,7 @@ from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.utils import timezone
 
-from sending import expansion
+from sending import expansion, returns
 from sending.delivery import engine, waking
 
 
@@ -49,6 +49,12 @@ def expand_batch(*, batch_id: int) -> None:
 @shared_task
 def withdraw_batch(*, batch_id: int) -> None:
     expansion.withdraw(batch_id, now=timezone.now())
+
+
+@shared_task
+def read_returned() -> None:
+    """Read what came through the mx door (woken by each report, and every minute)."""
+    returns.read_new(now=timezone.now())
 
 
 @worker_shutting_down.connect

@@ -8,17 +8,19 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from threading import Lock
 
 from domains import signing
 from mailpush.mail import compose
-from mailpush.mail.dkim import Signer
+from mailpush.mail.dkim import Signer, from_pem
 from senders.models import Stream
 from sending import bodies, return_path, unsubscribe
 from sending.models import AddressType, Content, Message
 from templates_app import rendering
 
 KEPT_COMPOSERS = 64  # contents a process keeps compiled; a batch is one
+KEPT_SIGNERS = 1000
 BOUNDARY = "=_mailpush"  # cannot occur in base64 or quoted-printable text
 
 
@@ -37,7 +39,7 @@ class Composer:
     def __init__(self, content: Content) -> None:
         self.sender = content.sender
         self.domain = content.sender.domain.name
-        self.signer: Signer | None = signing.signer(content.sender.domain)
+        self._signer = _signer(self.domain, *signing.active_key(content.sender.domain))
         self.random_address = content.address_type == AddressType.RANDOM
         self._parts: Callable[[Message], tuple[bytes, bytes]]
         if content.kind == Content.Kind.MIME:
@@ -50,8 +52,7 @@ class Composer:
     def compose(self, message: Message, *, now: datetime) -> Mail:
         """Return the finished mail of one message."""
         headers, body = self._parts(message)
-        if self.signer:
-            headers = self.signer.sign(headers, body, now=int(now.timestamp())) + headers
+        headers = self._signer.sign(headers, body, now=int(now.timestamp())) + headers
         sender = self.sender.address
         if self.random_address:
             sender = return_path.envelope_sender(message.pk, domain=self.domain, now=now)
@@ -86,6 +87,12 @@ class Composer:
             headers.append(b"List-Unsubscribe: <%b>\r\n" % link.encode())
             headers.append(b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n")  # RFC 8058
         return b"".join(headers), body
+
+
+@lru_cache(maxsize=KEPT_SIGNERS)
+def _signer(domain: str, selector: str, pem: bytes) -> Signer:
+    """Load a key once: reading and checking an RSA key costs more than many signatures."""
+    return Signer(domain, selector, from_pem(pem))
 
 
 def _split(mime: bytes) -> tuple[bytes, bytes]:

@@ -5,6 +5,7 @@ from sending.models.content import AddressType, Content
 from sending.models.event import Event
 from sending.models.message import Message, Status
 from sending.models.queue import UNROUTED, Chunk, Destination, Lane
+from sending.models.returned import Returned
 
 __all__ = [
     "UNROUTED",
@@ -16,5 +17,6 @@ __all__ = [
     "Event",
     "Lane",
     "Message",
+    "Returned",
     "Status",
 ]

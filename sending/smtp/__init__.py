@@ -1,0 +1,1 @@
+"""The SMTP doors: submission for customers' programs, mx for what comes back."""
