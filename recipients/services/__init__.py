@@ -1,0 +1,1 @@
+"""What the recipients app can be asked to do."""

@@ -1,0 +1,26 @@
+"""Pages of the recipients app, below console/."""
+
+from django.urls import path
+
+from recipients.views import imports, lists, recipients, suppressions
+
+app_name = "recipients"
+
+urlpatterns = [
+    path("lists/", lists.index, name="index"),
+    path("lists/new/", lists.create, name="list-create"),
+    path("lists/sample.csv", imports.sample, name="sample"),
+    path("lists/<int:pk>/", lists.detail, name="list"),
+    path("lists/<int:pk>/edit/", lists.edit, name="list-edit"),
+    path("lists/<int:pk>/delete/", lists.delete, name="list-delete"),
+    path("lists/<int:pk>/upload/", imports.upload, name="list-upload"),
+    path("lists/<int:pk>/imports/", imports.progress, name="list-imports"),
+    path("lists/imports/<int:pk>/rejects.csv", imports.rejects, name="import-rejects"),
+    path("lists/<int:pk>/recipients/new/", recipients.add, name="recipient-add"),
+    path("lists/<int:pk>/recipients/delete/", recipients.delete, name="recipients-delete"),
+    path("lists/<int:pk>/recipients/<int:recipient_pk>/", recipients.edit, name="recipient-edit"),
+    path("suppressions/", suppressions.index, name="suppressions"),
+    path("suppressions/new/", suppressions.add, name="suppression-add"),
+    path("suppressions/export.csv", suppressions.export, name="suppressions-export"),
+    path("suppressions/<int:pk>/remove/", suppressions.remove, name="suppression-remove"),
+]
