@@ -1,7 +1,6 @@
 """Accounts, their members, and browsers logged in as them."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import pytest
 from django.test import Client
@@ -17,11 +16,6 @@ class MemberClient(Client):
     membership: Membership
     account: Account
     actor: Actor
-
-
-@pytest.fixture
-def now() -> datetime:
-    return datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture

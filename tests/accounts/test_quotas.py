@@ -9,6 +9,11 @@ from accounts.models import Account, QuotaUse
 from tests.factories import AccountFactory
 
 
+@pytest.fixture
+def now():
+    return datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
 def used(account: Account) -> tuple[date, int, date, int]:
     return QuotaUse.objects.values_list("day", "day_used", "month", "month_used").get(account=account)
 
