@@ -1,0 +1,141 @@
+"""The pretend internet in a thread, and lanes worked until nothing is due."""
+
+import asyncio
+import threading
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from domains.services.domains import add_key
+from mailpush.mail.certificate import server_context
+from mailpush.mail.dkim import generate_key
+from mailpush.mail.server import Limits, listen
+from mailpush.sandbox.nameserver import Nameserver, serving
+from mailpush.sandbox.sink import Sink
+from mailpush.sandbox.world import World
+from senders.models import Stream
+from sending import expansion
+from sending.delivery import engine, waking
+from sending.models import AddressType, Batch, Chunk, Content, Lane, Message
+from tests.factories import RecipientFactory, RecipientListFactory, SenderFactory
+
+UNBOUNDED = Limits(connections_per_ip=1000)
+
+
+class Internet:
+    """A name server and a sink for every domain; `mails` is what has arrived."""
+
+    def __init__(self, folder) -> None:
+        self.world = World(folder / "world.sqlite3")
+        self.mails = []
+        self.seconds_later = 0.0  # the sink's clock runs ahead by this
+        self.dns_port = self.smtp_port = 0
+        self._is_up = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
+
+    def __enter__(self):
+        self._thread.start()
+        assert self._is_up.wait(10)
+        return self
+
+    def __exit__(self, *_exc):
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._loop.close()
+
+    async def _serve(self):
+        sink = Sink(self.mails.extend, clock=lambda: self._loop.time() + self.seconds_later)
+        async with serving(Nameserver(self.world, {}), 0) as self.dns_port:
+            listener = await listen(
+                sink, "127.0.0.1", 0, hostname="sink.test", limits=UNBOUNDED, tls_context=server_context("sink.test")
+            )
+            self.smtp_port = listener.port
+            self._is_up.set()
+            await self._stop.wait()
+            await listener.close(grace=1)
+
+
+@pytest.fixture
+def internet(tmp_path, settings):
+    with Internet(tmp_path) as internet:
+        settings.MAILPUSH_DNS_SERVERS = [("127.0.0.1", internet.dns_port)]
+        settings.MAILPUSH_MX_PORT = internet.smtp_port
+        engine.courier.cache_clear()
+        yield internet
+        engine.courier().stop()
+        engine.courier.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def private_key():
+    return generate_key()
+
+
+@pytest.fixture
+def sender(db, private_key):
+    """A batch sender whose domain signs."""
+    sender = SenderFactory()
+    add_key(sender.domain, private_key, now=timezone.now())
+    return sender
+
+
+@pytest.fixture
+def deliver():
+    """Work all lanes that are due, as beat and workers do, until none is."""
+
+    def deliver(*, later: timedelta = timedelta()) -> None:
+        if later:
+            Chunk.objects.update(due_at=timezone.now())
+            Lane.objects.update(suspended_until=None)
+        while lanes := waking.due_lanes(now=timezone.now()):
+            for stream, site in lanes:
+                if waking.arrived(stream, site, now=timezone.now()):
+                    engine.work_lane(stream, site)
+
+    return deliver
+
+
+@pytest.fixture
+def start_batch(sender):
+    """Make a list of the addresses, order a batch to it and prepare it."""
+
+    def start_batch(*addresses: str, **content) -> Batch:
+        recipients = RecipientListFactory(account=sender.account, count=len(addresses))
+        for address in addresses:
+            RecipientFactory(list=recipients, address=address, variables={"UserName": address.partition("@")[0]})
+        fields = {
+            "subject": "Hello {UserName}",
+            "html": "<p>Dear {UserName} &amp; all</p>",
+            "text": "Dear {UserName}",
+            "sender_name": "张三 Shop",
+            "address_type": AddressType.RANDOM,
+            **content,
+        }
+        stored = Content.objects.create(
+            account=sender.account, sender=sender, stream=Stream.BATCH, kind=Content.Kind.COMPOSED, **fields
+        )
+        now = timezone.now()
+        batch = Batch.objects.create(
+            account=sender.account,
+            content=stored,
+            sender=sender,
+            list=recipients,
+            list_name=recipients.name,
+            template_name="Newsletter",
+            address_type=stored.address_type,
+            created_by="test",
+            scheduled_at=now,
+        )
+        expansion.start(batch, now=now)
+        assert expansion.expand(batch.pk)
+        batch.refresh_from_db()
+        return batch
+
+    return start_batch
+
+
+def statuses(batch: Batch) -> dict[str, str]:
+    return dict(Message.objects.filter(batch=batch).values_list("recipient", "status"))
