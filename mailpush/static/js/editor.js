@@ -1,1 +1,90 @@
+// <textarea data-editor data-variables="UserName,Mobile"></textarea>: an editor for the HTML of mails.
+//
+// Without it the textarea still takes HTML. Pictures are linked, not uploaded: a mail reader must reach them.
 
+const EDITORS = "textarea[data-editor]";
+const settings = (name) => document.querySelector(`meta[name=${name}]`)?.content;
+let library;
+
+function load() {
+  library ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = settings("hugerte");
+    script.onload = () => resolve(window.hugerte);
+    script.onerror = reject;
+    document.head.append(script);
+  });
+  return library;
+}
+
+function variablesMenu(editor, textarea) {
+  const names = (textarea.dataset.variables ?? "").split(",").map((name) => name.trim()).filter(Boolean);
+  if (!names.length) return;
+  editor.ui.registry.addMenuButton("variables", {
+    text: textarea.dataset.variablesLabel ?? settings("hugerte-variables"),
+    fetch: (show) =>
+      show(names.map((name) => ({
+        type: "menuitem",
+        text: `{${name}}`,
+        onAction: () => editor.insertContent(`{${name}}`),
+      }))),
+  });
+}
+
+async function edit(textarea) {
+  if (textarea.dataset.edited) return;
+  textarea.dataset.edited = "true";
+  const hugerte = await load();
+  const dark = document.documentElement.dataset.bsTheme === "dark";
+  const base = settings("hugerte").replace(/\/[^/]*$/, "");
+  await hugerte.init({
+    target: textarea,
+    base_url: base,
+    suffix: ".min",
+    skin: dark ? "oxide-dark" : "oxide",
+    content_css: dark ? "dark" : "default",
+    plugins: "lists link image table code autolink",
+    toolbar: "undo redo | blocks | bold italic underline forecolor | alignleft aligncenter alignright | "
+      + "bullist numlist | link image table | variables | code",
+    toolbar_mode: "wrap",
+    menubar: false,
+    promotion: false,
+    branding: false,
+    height: Number(textarea.dataset.height ?? 480),
+    // What the customer wrote is what is reviewed, hashed and sent.
+    convert_urls: false,
+    entity_encoding: "raw",
+    verify_html: false,
+    valid_elements: "*[*]",
+    paste_data_images: false,
+    image_uploadtab: false,
+    setup(editor) {
+      variablesMenu(editor, textarea);
+      editor.on("change input undo redo", () => {
+        editor.save();
+        textarea.dispatchEvent(new Event("input", { bubbles: true }));
+      });
+    },
+  });
+}
+
+async function restyle() {
+  if (!library) return;
+  const hugerte = await load();
+  for (const editor of [...hugerte.get()]) {
+    const textarea = editor.getElement();
+    editor.save();
+    editor.remove();
+    delete textarea.dataset.edited;
+    edit(textarea);
+  }
+}
+
+function editAll(root) {
+  if (root.matches?.(EDITORS)) edit(root);
+  for (const textarea of root.querySelectorAll(EDITORS)) edit(textarea);
+}
+
+editAll(document);
+document.addEventListener("htmx:load", (event) => editAll(event.detail.elt));
+document.documentElement.addEventListener("mailpush:theme", restyle);
