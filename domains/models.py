@@ -1,6 +1,7 @@
 """Sending domains, the DNS records their owners publish, and their DKIM keys."""
 
 import secrets
+from datetime import datetime
 from typing import Self
 
 from django.conf import settings
@@ -25,6 +26,17 @@ class DomainQuerySet(models.QuerySet["Domain"]):
     def usable(self) -> Self:
         return self.filter(status=Domain.Status.VERIFIED, deleted_at=None)
 
+    def free_to_check(self, now: datetime) -> Self:
+        """Return those that nobody is checking at present."""
+        return self.filter(Q(checking_until=None) | Q(checking_until__lte=now), deleted_at=None)
+
+    def due(self, now: datetime) -> Self:
+        return self.free_to_check(now).filter(next_check_at__lte=now)
+
+    def with_rows(self) -> Self:
+        """Bring along the DKIM keys and the last checks: all that a look at its records needs."""
+        return self.prefetch_related("dkim_keys", "checks")
+
 
 class Domain(models.Model):
     """A domain mail is sent from; `name` is the lower-case A-label form."""
@@ -32,7 +44,7 @@ class Domain(models.Model):
     class Status(models.TextChoices):
         UNVERIFIED = "unverified", _("Waiting for DNS records")
         VERIFIED = "verified", _("Verified")
-        SUSPENDED = "suspended", _("Suspended")  # was verified; its records have failed for 72 hours
+        SUSPENDED = "suspended", _("Suspended")  # was verified; its records have failed for days, or it is held
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="domains")
     name = models.CharField(_("domain"), max_length=253)
@@ -42,10 +54,16 @@ class Domain(models.Model):
     verified_at = models.DateTimeField(null=True)
     checked_at = models.DateTimeField(null=True)
     next_check_at = models.DateTimeField(null=True, default=timezone.now)
+    # Unverified: since when its owner has been waiting; looks grow rarer from then on.
+    watched_since = models.DateTimeField(default=timezone.now)
+    # Whoever set it is looking the records up now; it is also the fencing token of what they write.
+    checking_until = models.DateTimeField(null=True)
     # Since when the required records have really failed (a silent resolver does not count).
     failing_since = models.DateTimeField(null=True)
     failures = models.PositiveIntegerField(default=0)
     warned_at = models.DateTimeField(null=True)
+    # Suspended by an operator: good records alone do not bring it back.
+    is_held = models.BooleanField(_("held by an operator"), default=False)
     deleted_at = models.DateTimeField(null=True)
 
     objects = DomainQuerySet.as_manager()
@@ -60,6 +78,9 @@ class Domain(models.Model):
                 fields=["name"],
                 condition=Q(deleted_at=None) & ~Q(status="unverified"),
                 name="domain_proved_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_held=False) | Q(status="suspended"), name="domain_held_means_suspended"
             ),
         ]
         indexes = [
@@ -79,6 +100,11 @@ class Domain(models.Model):
     @property
     def may_send(self) -> bool:
         return self.status == self.Status.VERIFIED and self.deleted_at is None
+
+    @property
+    def key_in_use(self) -> "DkimKey":
+        """The key that signs its mail; every domain has one from the start."""
+        return next(key for key in self.dkim_keys.all() if key.retired_at is None)
 
     @property
     def ownership_host(self) -> str:
@@ -102,9 +128,7 @@ class DkimKey(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["domain", "selector"], name="dkim_selector_once"),
-            models.UniqueConstraint(
-                fields=["domain"], condition=Q(retired_at=None), name="dkim_one_key_in_use"
-            ),
+            models.UniqueConstraint(fields=["domain"], condition=Q(retired_at=None), name="dkim_one_key_in_use"),
         ]
 
     def __str__(self) -> str:
@@ -153,3 +177,10 @@ class RecordCheck(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.domain}: {self.outcome}"
+
+    # Questions
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether a required record is really not right; silence says nothing."""
+        return self.kind in self.REQUIRED and self.outcome in {self.Outcome.MISSING, self.Outcome.WRONG}

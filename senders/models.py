@@ -36,8 +36,10 @@ class Sender(models.Model):
     stream = models.CharField(_("type"), max_length=7, choices=Stream.choices)
     reply_to = models.CharField(_("reply address"), max_length=REPLY_ADDRESS_LENGTH, blank=True)
     reply_to_verified_at = models.DateTimeField(null=True)
-    # Salted SHA-256: the password is checked at every SMTP login and must cost microseconds.
-    smtp_password_hash = models.CharField(max_length=128, blank=True)
+    # When the link that confirms it was last mailed; bounds how many a stranger can be sent.
+    reply_to_asked_at = models.DateTimeField(null=True)
+    # What it is and why: senders.services.senders.
+    smtp_password_hash = models.CharField(max_length=255, blank=True)
     is_frozen = models.BooleanField(default=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     deleted_at = models.DateTimeField(null=True)
@@ -89,9 +91,7 @@ class Tag(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                Lower("name"), "account", condition=Q(deleted_at=None), name="tag_name_once"
-            ),
+            models.UniqueConstraint(Lower("name"), "account", condition=Q(deleted_at=None), name="tag_name_once"),
         ]
 
     def __str__(self) -> str:

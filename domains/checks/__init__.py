@@ -1,0 +1,1 @@
+"""Looking up a domain's records: what must be there, what was found, and what follows from it."""

@@ -1,0 +1,22 @@
+"""Addresses of the sender and tag pages, below `/console/`."""
+
+from django.urls import path
+
+from senders.views import reply_addresses, senders, tags
+
+app_name = "senders"
+urlpatterns = [
+    path("senders/", senders.index, name="index"),
+    path("senders/new/", senders.create, name="create"),
+    path("senders/<int:pk>/", senders.detail, name="detail"),
+    path("senders/<int:pk>/delete/", senders.delete, name="delete"),
+    path("senders/<int:pk>/reply/", senders.change_reply_address, name="reply-change"),
+    path("senders/<int:pk>/reply/resend/", senders.resend_link, name="reply-resend"),
+    path("senders/<int:pk>/smtp/", senders.set_password, name="password-set"),
+    path("senders/<int:pk>/smtp/generate/", senders.generate_password, name="password-generate"),
+    path("senders/<int:pk>/smtp/close/", senders.close_smtp, name="smtp-close"),
+    path("senders/reply/<str:token>/", reply_addresses.confirm, name="reply-confirm"),
+    path("tags/", tags.index, name="tags"),
+    path("tags/<int:pk>/rename/", tags.rename, name="tag-rename"),
+    path("tags/<int:pk>/delete/", tags.delete, name="tag-delete"),
+]
