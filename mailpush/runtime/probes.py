@@ -1,0 +1,58 @@
+"""Whether the parts of a start answer yet."""
+
+import http.client
+import socket
+from collections.abc import Iterable
+
+from django.conf import settings
+
+from mailpush.environment import Bind
+
+WAITS = 5.0  # seconds; /readyz takes up to half of it
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 listening there is the operator's choice
+OK = 200
+
+
+def missing(parts: Iterable[str]) -> str:
+    """Return which of the named parts does not answer yet, empty when all do."""
+    for name in parts:
+        if not all(_is_open(bind) for bind in _doors(name)):
+            return name
+    return _web_trouble() if "web" in parts else ""
+
+
+def _doors(name: str) -> list[Bind]:
+    match name:
+        case "web":
+            return [settings.MAILPUSH_WEB_BIND]
+        case "submission":
+            return list(settings.MAILPUSH_SUBMISSION_BIND)
+        case "mx":
+            return [settings.MAILPUSH_MX_BIND]
+        case "sandbox":
+            ports = settings.SANDBOX_PORTS
+            return [Bind("127.0.0.1", ports.dns), Bind("127.0.0.1", ports.smtp)]
+    return []
+
+
+def _is_open(bind: Bind) -> bool:
+    try:
+        socket.create_connection((EVERYWHERE.get(bind.host, bind.host), bind.port), timeout=WAITS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _web_trouble() -> str:
+    """Ask /readyz; its answer names the part that fails."""
+    bind: Bind = settings.MAILPUSH_WEB_BIND
+    door = http.client.HTTPConnection(EVERYWHERE.get(bind.host, bind.host), bind.port, timeout=WAITS)
+    try:
+        door.request("GET", "/readyz", headers={"Host": settings.PUBLIC_HOST})
+        answer = door.getresponse()
+        text = answer.read(1000).decode(errors="replace")
+    except (OSError, http.client.HTTPException):
+        return "web"
+    finally:
+        door.close()
+    return "" if answer.status == OK else f"web, which says {text}"

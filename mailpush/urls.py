@@ -1,0 +1,34 @@
+"""Every address the web process answers (an explicit table, so that grep finds them).
+
+| below           | is                                                        |
+|-----------------|-----------------------------------------------------------|
+| `/`             | redirect to the console                                   |
+| `/console/…`    | pages of the apps, one module each                        |
+| `/accounts/…`   | sign-up, login, second factor                             |
+| `/admin/…`      | review desk and operations                                |
+| `/healthz` …    | probes and metrics for operators                          |
+"""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from django.views.i18n import JavaScriptCatalog
+
+from accounts.views.profile import set_language
+from mailpush import views
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/console/"), name="home"),
+    path("accounts/", include("allauth.urls")),
+    path("admin/", admin.site.urls),
+    path("console/sandbox/", include("mailpush.sandbox.urls")),
+    path("console/", include("domains.urls")),
+    path("console/", include("senders.urls")),
+    path("console/", include("recipients.urls")),
+    path("console/", include("accounts.urls")),
+    path("i18n/setlang/", set_language, name="set_language"),
+    path("jsi18n/", JavaScriptCatalog.as_view(), name="javascript-catalog"),
+    path("healthz", views.health, name="health"),
+    path("readyz", views.readiness, name="readiness"),
+    path("metrics", views.metrics, name="metrics"),
+]

@@ -1,0 +1,50 @@
+"""Probes and metrics."""
+
+import pytest
+
+pytestmark = pytest.mark.django_db
+
+
+def test_health_asks_nothing(client, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        answer = client.get("/healthz")
+
+    assert (answer.status_code, answer.content) == (200, b"ok")
+
+
+def test_readiness_names_every_part(client):
+    answer = client.get("/readyz")
+
+    assert (answer.status_code, answer.json()) == (200, {"database": "ok", "broker": "ok", "storage": "ok"})
+
+
+def test_readiness_without_broker_says_so(client, monkeypatch):
+    from mailpush.celery import app
+
+    monkeypatch.setattr(app.conf, "broker_write_url", "redis+socket:///nowhere/valkey.sock")
+
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 503
+    assert answer.json()["database"] == "ok"
+    assert answer.json()["broker"].startswith("failed: ")
+
+
+def test_metrics_count_the_queue(client, now):
+    from sending.models import Chunk
+
+    Chunk.objects.create(stream="batch", messages=[1, 2, 3], due_at=now)
+
+    text = client.get("/metrics").content.decode()
+
+    assert 'mailpush_queue_chunks{stream="batch"} 1.0' in text
+    assert 'mailpush_queue_messages{stream="batch"} 3.0' in text
+    assert 'mailpush_build_info{version="' in text
+
+
+def test_metrics_are_for_this_machine_only(client):
+    assert client.get("/metrics", REMOTE_ADDR="192.0.2.1").status_code == 404
+
+
+def test_root_leads_to_the_console(client):
+    assert client.get("/").headers["Location"] == "/console/"
