@@ -50,11 +50,14 @@ class Staging:
         self.rows = 0
 
     def add(self, records: Iterable[Record]) -> None:
+        """Copy the rows as one text: handing them over row by row takes twice as long."""
         encode = json.JSONEncoder(ensure_ascii=False).encode
+        rows = [f"{line}\t{address}\t{encode(variables)}\n" for line, address, variables in records]
+        # JSON escapes tabs and line ends within values, so backslashes are all that COPY would misread.
+        text = "".join(rows).replace("\\", "\\\\")
         with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-            for line, address, variables in records:
-                copy.write_row((line, address, encode(variables) if variables else "{}"))
-                self.rows += 1
+            copy.write(text)
+        self.rows += len(rows)
 
     def merge(self, list_id: int, *, now: datetime) -> Merged:
         """Write the rows to the list, which the caller has locked."""
