@@ -3,6 +3,7 @@
 import pytest
 from django.core import mail
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import AccessKey, AuditEntry, Membership, Role
 from accounts.services import members
@@ -86,7 +87,11 @@ def test_what_belongs_to_strangers_is_not_found(owner_client, stranger, name, is
 )
 @pytest.mark.parametrize("role", Role)
 def test_buttons_work_for_the_roles_they_are_for(account, member, client_of, name, make, allowed, role):
-    thing = make(account=account, is_active=name != "access-key-enable") if make is AccessKeyFactory else make(account=account)
+    thing = (
+        make(account=account, is_active=name != "access-key-enable")
+        if make is AccessKeyFactory
+        else make(account=account)
+    )
 
     response = client_of(member(role)).post(url(name, thing.pk), {"role": "viewer"})
 
@@ -398,8 +403,8 @@ def test_visitor_with_an_invitation_is_asked_to_log_in_or_sign_up(client, accoun
     assert f"{reverse('account_signup')}?email=new%2B1%40example.com" in client.get(path_of(unknown)).content.decode()
 
 
-def test_links_that_no_longer_work_say_so(client, account, now):
-    expired = InvitationFactory(account=account, expires_at=now)
+def test_links_that_no_longer_work_say_so(client, account):
+    expired = InvitationFactory(account=account, expires_at=timezone.now())
     canceled = InvitationFactory(account=account)
     link = path_of(canceled)
     canceled.delete()
