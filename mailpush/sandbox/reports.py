@@ -5,9 +5,6 @@ import logging
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email import policy
-from email.message import EmailMessage
-from email.parser import BytesHeaderParser
 from email.utils import format_datetime
 
 from mailpush.mail import client
@@ -54,26 +51,25 @@ class Postman:
 def failure_report(*, mail_from: str, rcpt_to: str, content: bytes, reporter: str) -> bytes:
     """Return a multipart/report that says 5.1.1 of `rcpt_to`."""
     original = content.partition(b"\r\n\r\n")[0] + b"\r\n"
-    message_id = BytesHeaderParser(policy=policy.compat32).parsebytes(original).get("Message-ID", "")
-    report = EmailMessage(policy=policy.SMTP)
-    report["From"] = f"Mail Delivery System <mailer-daemon@{reporter}>"
-    report["To"] = mail_from
-    report["Subject"] = "Undelivered Mail Returned to Sender"
-    report["Date"] = format_datetime(datetime.now(UTC))
-    report["Message-ID"] = f"<{secrets.token_hex(8)}@{reporter}>"
-    report["Auto-Submitted"] = "auto-replied"
-    if message_id:
-        report["References"] = str(message_id).strip()
     boundary = f"=_{secrets.token_hex(8)}"
-    report["MIME-Version"] = "1.0"
-    report["Content-Type"] = f'multipart/report; report-type="delivery-status"; boundary="{boundary}"'
-    parts = [
-        ("text/plain; charset=us-ascii", f"Your message to {rcpt_to} could not be delivered: no such mailbox here."),
-        ("message/delivery-status", _status(rcpt_to, reporter)),
+    headers = [
+        f"From: Mail Delivery System <mailer-daemon@{reporter}>",
+        f"To: <{mail_from}>",
+        "Subject: Undelivered Mail Returned to Sender",
+        f"Date: {format_datetime(datetime.now(UTC))}",
+        f"Message-ID: <{secrets.token_hex(8)}@{reporter}>",
+        "Auto-Submitted: auto-replied",
+        "MIME-Version: 1.0",
+        f'Content-Type: multipart/report; report-type="delivery-status"; boundary="{boundary}"',
     ]
-    text = "".join(f"--{boundary}\r\nContent-Type: {kind}\r\n\r\n{body}\r\n" for kind, body in parts)
-    headers = f"--{boundary}\r\nContent-Type: text/rfc822-headers\r\n\r\n".encode() + original + b"\r\n"
-    return report.as_bytes() + text.encode() + headers + f"--{boundary}--\r\n".encode()
+    parts = [
+        ("text/plain; charset=utf-8", f"Your message to {rcpt_to} could not be delivered: no such mailbox here.\r\n"),
+        ("message/delivery-status", _status(rcpt_to, reporter)),
+        ("text/rfc822-headers", ""),
+    ]
+    bodies = [f"--{boundary}\r\nContent-Type: {kind}\r\n\r\n{body}" for kind, body in parts]
+    text = "\r\n".join([*headers, "", *bodies])
+    return text.encode() + original + f"\r\n--{boundary}--\r\n".encode()
 
 
 def _status(rcpt_to: str, reporter: str) -> str:

@@ -31,7 +31,7 @@ from mailpush.sandbox.world import KEPT_MAILS, Mail, World
 
 OK = Reply(250, "2.1.0 OK")
 TAKEN = Reply(250, "2.0.0 Accepted")
-SUBJECT = re.compile(rb"^subject:[ \t]*(.*(?:\r\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE)
+SUBJECT = re.compile(rb"^subject:[ \t]*([^\r\n]*(?:\r\n[ \t][^\r\n]*)*)", re.IGNORECASE | re.MULTILINE)
 LONGEST_SUBJECT = 500
 
 Keep = Callable[[list[Mail]], None]

@@ -6,12 +6,12 @@ For visitors who sit at this machine, in sandbox mode; before login too, because
 from collections.abc import Callable
 from email.message import EmailMessage
 from functools import wraps
-from typing import Any, Concatenate
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
@@ -28,12 +28,12 @@ PAGE_SIZE = 50
 # The frame may neither run, nor fetch, nor send anything.
 FRAME_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
 
-View = Callable[Concatenate[HttpRequest, ...], HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def for_local_visitors(view: View) -> View:
     @wraps(view)
-    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if settings.MAILPUSH_DELIVERY != "sandbox" or not is_local_visitor(request):
             raise Http404
         return view(request, *args, **kwargs)
