@@ -1,6 +1,5 @@
 """Mail templates and their review."""
 
-
 from typing import ClassVar
 
 from django.conf import settings

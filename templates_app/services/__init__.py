@@ -1,0 +1,1 @@
+"""What templates can be asked: writing, submitting, reviewing."""
