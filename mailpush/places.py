@@ -31,6 +31,10 @@ class Places:
         return self.data / "keys" / "encryption_key"
 
     @property
+    def demo_logins(self) -> Path:
+        return self.data / "keys" / "demo_logins.json"
+
+    @property
     def static(self) -> Path:
         return self.data / "static"
 

@@ -5,25 +5,9 @@ from html.parser import HTMLParser
 
 FORBIDDEN_TAGS = frozenset(
     [
-        "script",
-        "iframe",
-        "frame",
-        "frameset",
-        "object",
-        "embed",
-        "applet",
-        "form",
-        "input",
-        "button",
-        "select",
-        "textarea",
-        "base",
-        "link",
-        "portal",
-        "svg",
-        "math",
-        "template",
-        "noscript",
+        *("script", "noscript", "template", "base", "link", "portal", "svg", "math"),
+        *("iframe", "frame", "frameset", "object", "embed", "applet"),
+        *("form", "input", "button", "select", "textarea"),
     ]
 )
 LINKS = frozenset(["href", "src", "background", "action", "xlink:href", "formaction"])
