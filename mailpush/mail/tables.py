@@ -220,9 +220,7 @@ class Reader:
         found = {}
         for name, index in self.others:
             if index < len(cells):
-                value = cells[index].strip()
-                if not value.isprintable():
-                    value = plain(value)
+                value = plain(cells[index])
                 if value:
                     found[name] = value
         return found
@@ -267,7 +265,10 @@ def written(address: Address) -> str:
 
 
 def plain(value: str) -> str:
-    """Return the value in one line, without control characters: it may end up in a header."""
+    """Return the value trimmed, in one line, without control characters: it may end up in a header."""
+    value = value.strip()
+    if value.isprintable():
+        return value
     return " ".join("".join(char if char >= " " and char != "\x7f" else " " for char in value).split())
 
 
@@ -290,7 +291,14 @@ def _lines(file: BinaryIO, charset: str) -> Iterator[tuple[list[str], int, bool]
 
 
 def _separator_of(lines: Sequence[str]) -> str:
-    """Return the separator that the same number of times stands in most lines."""
+    """Return the separator that parts the heading's names; without any, the one that stands as often in most lines."""
+
+    def named(separator: str) -> int:
+        return sum(1 for cell in _cells(lines[0], separator) if variable_named(cell))
+
+    best = max(SEPARATORS, key=named)
+    if named(best) > 1:
+        return best
     bare = [_QUOTED.sub("", line) for line in lines]
 
     def score(separator: str) -> int:
@@ -301,10 +309,14 @@ def _separator_of(lines: Sequence[str]) -> str:
 
 
 def _headings(line: str, separator: str) -> list[str]:
-    """Return the first line's cells; names in braces count one by one where only spaces part them."""
-    cells = [cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True))]
-    braced = _BRACED.findall(line)
-    return braced if len(braced) > len(cells) else cells
+    """Return the first line's cells; names that only spaces part count one by one."""
+    cells = _cells(line, separator)
+    words = _BRACED.findall(line) or line.split()
+    return words if len(words) > len(cells) and all(map(variable_named, words)) else cells
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True))]
 
 
 def _is_address(text: str) -> bool:
