@@ -17,6 +17,7 @@ urlpatterns = [
     path("senders/<int:pk>/smtp/close/", senders.close_smtp, name="smtp-close"),
     path("senders/reply/<str:token>/", reply_addresses.confirm, name="reply-confirm"),
     path("tags/", tags.index, name="tags"),
+    path("tags/new/", tags.create, name="tag-create"),
     path("tags/<int:pk>/rename/", tags.rename, name="tag-rename"),
     path("tags/<int:pk>/delete/", tags.delete, name="tag-delete"),
 ]
