@@ -21,6 +21,7 @@ class Place:
     url_name: str
     label: Any  # translated when shown
     icon: str
+    is_alone: bool = False  # other pages lie below its address, but do not belong to it
 
     @property
     def url(self) -> str:
@@ -31,7 +32,7 @@ class Place:
 
 
 WORK = (
-    Place("stats:overview", _("Overview"), "layout-dashboard"),
+    Place("stats:overview", _("Overview"), "layout-dashboard", is_alone=True),
     Place("domains:index", _("Domains"), "world"),
     Place("senders:index", _("Sender addresses"), "at"),
     Place("senders:tags", _("Tags"), "tags"),
@@ -46,7 +47,7 @@ ACCOUNT = (
     Place("accounts:members", _("Members"), "users"),
     Place("accounts:access-keys", _("Access keys"), "key"),
     Place("accounts:audit-log", _("Audit log"), "history"),
-    Place("accounts:settings", _("Settings"), "settings"),
+    Place("accounts:settings", _("Settings"), "settings", is_alone=True),
 )
 SANDBOX = (Place("sandbox:inbox", _("Sandbox inbox"), "inbox"),)
 STAFF = (Place("admin:index", _("Review desk"), "gavel"),)
@@ -87,19 +88,19 @@ def navigation(request: HttpRequest) -> list[Section]:
         sections.append((_("Sandbox"), SANDBOX))
     if user is not None and user.is_staff:
         sections.append((_("Review"), STAFF))
-    here = active_url(request.path, [place.url for _title, places in sections for place in places])
+    here = active_place(request.path, [place for _title, places in sections for place in places])
     return [Section(title, [_entry(place, here) for place in places]) for title, places in sections]
 
 
-def active_url(path: str, urls: Iterable[str]) -> str:
-    """Return the entry that the page at `path` belongs to: the longest one above it.
+def active_place(path: str, places: Iterable[Place]) -> Place | None:
+    """Return the place that the page at `path` belongs to: the nearest one above it."""
+    above = [place for place in places if place.url and path.startswith(place.url)]
+    return max(
+        (place for place in above if path == place.url or not place.is_alone),
+        key=lambda place: len(place.url),
+        default=None,
+    )
 
-    The overview is above every page, so it is only itself.
-    """
-    overview = WORK[0].url
-    above = [url for url in urls if url and path.startswith(url) and (url != overview or path == url)]
-    return max(above, key=len, default="")
 
-
-def _entry(place: Place, here: str) -> Entry:
-    return Entry(place.label, place.icon, place.url, bool(here) and place.url == here)
+def _entry(place: Place, here: Place | None) -> Entry:
+    return Entry(place.label, place.icon, place.url, place is here)

@@ -7,11 +7,14 @@ const bootstrap = () => window.tabler ?? window.bootstrap;
 
 const confirmed = new WeakSet();
 
-function ask(text, proceed) {
+function ask(text, deed, proceed) {
   const element = document.getElementById("confirm");
   const modal = bootstrap().Modal.getOrCreateInstance(element);
   document.getElementById("confirm-text").textContent = text;
-  element.querySelector("[data-confirmed]").onclick = () => {
+  const button = element.querySelector("[data-confirmed]");
+  button.dataset.label ??= button.textContent;
+  button.textContent = deed || button.dataset.label; // "Delete" says more than "Yes"
+  button.onclick = () => {
     modal.hide();
     proceed();
   };
@@ -24,7 +27,7 @@ document.addEventListener("submit", (event) => {
   if (!text || confirmed.delete(form)) return;
   event.preventDefault();
   event.stopImmediatePropagation();
-  ask(text, () => {
+  ask(text, submitter?.textContent.trim(), () => {
     confirmed.add(form);
     form.requestSubmit(submitter);
   });
