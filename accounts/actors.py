@@ -26,6 +26,7 @@ class Actor:
     role: Role
     user: User | None = None
     ip: str | None = None
+    is_operator: bool = False
 
     @classmethod
     def member(cls, membership: Membership, *, ip: str | None = None) -> "Actor":
@@ -44,7 +45,7 @@ class Actor:
     @classmethod
     def operator(cls, user: User, account: Account, *, ip: str | None = None) -> "Actor":
         """Staff who work on a customer's account from the admin, without a place in it."""
-        return cls(account=account, name=f"operator {user.email}", role=Role.OWNER, user=user, ip=ip)
+        return cls(account=account, name=f"operator {user.email}", role=Role.OWNER, user=user, ip=ip, is_operator=True)
 
     @classmethod
     def platform(cls, account: Account) -> "Actor":
@@ -64,3 +65,11 @@ class Actor:
                 _("Your role (%(role)s) does not allow this: it needs the right to change %(permission)s.")
                 % {"role": self.role.label, "permission": permission.label}
             )
+
+    def must_operate(self) -> None:
+        """Refuse everybody but the platform's operators, owners too.
+
+        :raises NotAllowed: this is no operator.
+        """
+        if not self.is_operator:
+            raise NotAllowed(_("Only an operator of this platform can do that."))

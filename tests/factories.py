@@ -12,13 +12,15 @@ from domains.models import Domain
 from mailpush.lib import encryption
 from recipients.models import Recipient, RecipientList
 from senders.models import Sender, Stream, Tag
+from sending.models import Event, Status
+from stats.models import DailyFigure
 from templates_app.models import ApprovedVersion, Template
 
 PASSWORD = "correct horse battery"
 
 
 class UserFactory(DjangoModelFactory):
-    """A user who logs in with PASSWORD and whose address is proved."""
+    """A user who logs in with PASSWORD and whose address is proved, save with `verified=False`."""
 
     class Meta:
         model = User
@@ -30,8 +32,8 @@ class UserFactory(DjangoModelFactory):
 
     @factory.post_generation
     def verified(user: User, create: object, extracted: object, **_kwargs: object) -> None:  # noqa: N805 - factory_boy passes the instance first
-        if create and extracted is not False:
-            EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+        if create:
+            EmailAddress.objects.create(user=user, email=user.email, verified=extracted is not False, primary=True)
 
 
 class AccountFactory(DjangoModelFactory):
@@ -157,3 +159,31 @@ class ApprovedVersionFactory(DjangoModelFactory):
     text = factory.SelfAttribute("template.text")
     content_hash = factory.SelfAttribute("template.content_hash")
     approved_at = factory.LazyFunction(timezone.now)
+
+
+class EventFactory(DjangoModelFactory):
+    """A line of the ledger; `sender` (and `tag`) say whose it is. One new message unless told otherwise."""
+
+    class Meta:
+        model = Event
+
+    class Params:
+        sender = factory.SubFactory(SenderFactory)
+        tag = None
+
+    account_id = factory.LazyAttribute(lambda event: event.sender.account_id)
+    sender_id = factory.LazyAttribute(lambda event: event.sender.pk)
+    tag_id = factory.LazyAttribute(lambda event: event.tag and event.tag.pk)
+    day = factory.LazyFunction(lambda: timezone.now().date())
+    was = ""
+    status = Status.QUEUED
+    at = factory.LazyFunction(timezone.now)
+
+
+class DailyFigureFactory(DjangoModelFactory):
+    class Meta:
+        model = DailyFigure
+
+    account = factory.SelfAttribute("sender.account")
+    sender = factory.SubFactory(SenderFactory)
+    day = factory.LazyFunction(lambda: timezone.now().date())

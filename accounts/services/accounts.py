@@ -88,19 +88,21 @@ def change_settings(*, by: Actor, name: str, time_zone: str) -> None:
 
 @transaction.atomic
 def suspend(*, by: Actor) -> bool:
-    """Stop the account from sending, and return whether it could until now. What it queued waits."""
+    """Stop the account from sending, and return whether it could until now; for operators. What it queued waits."""
     return _set_active(by, active=False)
 
 
 @transaction.atomic
 def resume(*, by: Actor) -> bool:
-    """Let the account send again, and return whether it was suspended."""
+    """Let the account send again, and return whether it was suspended; for operators."""
     return _set_active(by, active=True)
 
 
 @transaction.atomic
 def set_quota(*, by: Actor, daily: int, monthly: int) -> None:
-    """Set how many messages the account may send a day and a month."""
+    """Set how many messages the account may send a day and a month; for operators."""
+    by.must_operate()
+
     account = by.account
     account.daily_quota, account.monthly_quota = daily, monthly
     account.save(update_fields=["daily_quota", "monthly_quota"])
@@ -108,6 +110,8 @@ def set_quota(*, by: Actor, daily: int, monthly: int) -> None:
 
 
 def _set_active(by: Actor, *, active: bool) -> bool:
+    by.must_operate()
+
     changed = Account.objects.filter(pk=by.account.pk, is_active=not active).update(is_active=active)
     if changed:
         by.account.is_active = active

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from accounts.actors import Actor, NotAllowed
+from accounts.actors import Actor
 from accounts.models import AccessKey, AuditEntry, Role
 from accounts.services import access_keys
 from tests.factories import AccessKeyFactory
@@ -56,20 +56,6 @@ def test_a_key_goes_no_further_than_its_creator(member, creator, role, now):
     else:
         with pytest.raises(access_keys.RoleTooHigh):
             access_keys.create(by=by, label="", role=role, now=now)
-
-
-def test_viewers_make_and_touch_no_keys(member, account, now):
-    by = Actor.member(member(Role.VIEWER))
-    key = AccessKeyFactory(account=account, role=Role.VIEWER)
-
-    for deed in (
-        lambda: access_keys.create(by=by, label="", role=Role.VIEWER, now=now),
-        lambda: access_keys.disable(key, by=by),
-        lambda: access_keys.enable(key, by=by),
-        lambda: access_keys.delete(key, by=by),
-    ):
-        with pytest.raises(NotAllowed):
-            deed()
 
 
 def test_a_developer_does_not_touch_an_administrators_key(member, account):

@@ -2,7 +2,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.contrib.auth.hashers import check_password
 
-from accounts.actors import Actor, NotAllowed
+from accounts.actors import Actor
 from accounts.models import Account, AuditEntry, Role
 from accounts.services import accounts, profile
 from accounts.services.time_zones import UnknownTimeZone
@@ -74,12 +74,6 @@ def test_settings_that_cannot_be_are_refused(actor, name, time_zone, refusal):
 
     actor.account.refresh_from_db()
     assert actor.account.name == "Example Ltd"
-
-
-@pytest.mark.parametrize("role", [Role.DEVELOPER, Role.VIEWER])
-def test_settings_are_for_who_sets_up(member, role):
-    with pytest.raises(NotAllowed):
-        accounts.change_settings(by=Actor.member(member(role)), name="x", time_zone="UTC")
 
 
 def test_suspended_account_can_be_resumed(account, stranger):

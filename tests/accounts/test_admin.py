@@ -3,7 +3,6 @@
 import pytest
 from allauth.account.internal.flows.login import record_authentication
 from allauth.mfa.models import Authenticator
-from django.contrib.sessions.middleware import SessionMiddleware
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
@@ -22,17 +21,17 @@ def staff(**fields):
 def browser_of(user, *, with_second_factor=False, **environment):
     client = Client(**environment)
     client.force_login(user)
+    write_down_login(client, user, "password")
     if with_second_factor:
         Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data={"secret": "x"})
-        show_second_factor(client, user)
+        write_down_login(client, user, "mfa")
     return client
 
 
-def show_second_factor(client, user):
+def write_down_login(client, user, method):
     request = RequestFactory().get("/")
-    SessionMiddleware(lambda _: None).process_request(request)
     request.session = client.session
-    record_authentication(request, user, "mfa", type="totp")
+    record_authentication(request, user, method)
     request.session.save()
 
 

@@ -110,6 +110,16 @@ def test_a_clock_that_is_behind_starts_no_day_anew(now):
 
 
 @pytest.mark.django_db
+def test_what_a_clock_behind_spends_counts_for_the_later_day(now):
+    account = AccountFactory(daily_quota=10)
+    quotas.spend(account, 6, now=now)
+
+    quotas.spend(account, 3, now=now - timedelta(days=31))
+
+    assert used(account) == (date(2026, 11, 23), 9, date(2026, 11, 1), 9)
+
+
+@pytest.mark.django_db
 def test_a_lowered_quota_holds_for_who_loaded_the_account_before(now):
     account = AccountFactory(daily_quota=10)
     quotas.spend(account, 5, now=now)
