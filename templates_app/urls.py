@@ -1,0 +1,19 @@
+"""Pages of templates, below /console/."""
+
+from django.urls import path
+
+from templates_app import views
+
+app_name = "templates_app"
+urlpatterns = [
+    path("templates/", views.index, name="index"),
+    path("templates/new/", views.create, name="create"),
+    path("templates/<int:pk>/", views.detail, name="detail"),
+    path("templates/<int:pk>/edit/", views.edit, name="edit"),
+    path("templates/<int:pk>/copy/", views.copy, name="copy"),
+    path("templates/<int:pk>/preview/", views.preview_draft, name="preview"),
+    path("templates/<int:pk>/approved/", views.preview_approved, name="preview-approved"),
+    path("templates/<int:pk>/submit/", views.submit, name="submit"),
+    path("templates/<int:pk>/withdraw/", views.withdraw, name="withdraw"),
+    path("templates/<int:pk>/delete/", views.delete, name="delete"),
+]
