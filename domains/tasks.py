@@ -6,14 +6,12 @@ from django.utils import timezone
 from domains.checks import running
 from domains.models import Domain
 
-DOMAINS_A_RUN = 100
-
 
 @shared_task
 def check_due_domains() -> None:
     """Check the domains that are due (beat, see mailpush.schedule)."""
     now = timezone.now()
-    claimed = running.claim_due(now=now, limit=DOMAINS_A_RUN)
+    claimed = running.claim_due(now=now)
     if claimed:
         running.run(claimed, now=now)
 

@@ -1,7 +1,7 @@
 """Checks as they run: taken by one process at a time, looked up without a transaction, written in one."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 
@@ -17,8 +17,11 @@ from mailpush.lib import dns
 from mailpush.mail import records, spf
 from mailpush.mail.records import CheckResult
 
-CLAIM_LASTS = timedelta(minutes=2)  # well over what the slowest look-ups take
+# A claim outlasts the slowest run: DOMAINS_A_RUN / DOMAINS_AT_ONCE × LONGEST_CHECK = 75 seconds.
+CLAIM_LASTS = timedelta(minutes=2)
+DOMAINS_A_RUN = 100
 DOMAINS_AT_ONCE = 20
+LONGEST_CHECK = 15.0  # seconds; an SPF record can include dozens of names that all answer late
 
 Kind = RecordCheck.Kind
 Outcome = RecordCheck.Outcome
@@ -34,7 +37,7 @@ def claim(domain: Domain, *, now: datetime) -> Domain | None:
 
 
 @transaction.atomic
-def claim_due(*, now: datetime, limit: int) -> list[Domain]:
+def claim_due(*, now: datetime, limit: int = DOMAINS_A_RUN) -> list[Domain]:
     """Take the domains whose check has been due longest."""
     due = Domain.objects.due(now).select_for_update(skip_locked=True, of=("self",)).order_by("next_check_at")
     keys = list(due.values_list("pk", flat=True)[:limit])
@@ -80,7 +83,15 @@ async def look_up(domain: Domain, resolver: dns.Resolver) -> Results:
         Kind.DMARC: records.check_dmarc(name, resolver),
         Kind.TRACKING: records.check_cname(domain.tracking_host, settings.PUBLIC_HOST, resolver),
     }
-    return dict(zip(looks, await asyncio.gather(*looks.values()), strict=True))
+    found = await asyncio.gather(*(_in_time(look) for look in looks.values()))
+    return dict(zip(looks, found, strict=True))
+
+
+async def _in_time(look: Awaitable[CheckResult]) -> CheckResult:
+    try:
+        return await asyncio.wait_for(look, LONGEST_CHECK)
+    except TimeoutError:
+        return CheckResult(records.Outcome.NO_ANSWER, "no_answer", "DNS took too long to answer.")
 
 
 # Writing

@@ -8,6 +8,7 @@ from domains import tasks
 from domains.checks import running
 from domains.models import Domain, RecordCheck
 from tests.factories import MembershipFactory
+from tests.mailpush.mail.nameserver import SILENCE
 
 pytestmark = pytest.mark.django_db
 
@@ -97,6 +98,18 @@ def test_silent_name_server_changes_neither_status_nor_what_was_found(make_domai
     assert outcomes(domain)["spf"] == ("no_answer", "no_answer")
     assert domain.checks.get(kind="spf").found == found
     assert mail.outbox == []
+
+
+def test_name_server_that_is_too_slow_counts_as_silent(make_domain, publish, world, check, now, monkeypatch):
+    domain = make_domain()
+    publish(domain)
+    world.faults[domain.name] = SILENCE
+    monkeypatch.setattr(running, "LONGEST_CHECK", 0.1)
+
+    check(domain, now=now)
+
+    assert outcomes(domain)["spf"] == ("no_answer", "no_answer")
+    assert outcomes(domain)["mx"] == ("no_answer", "no_answer")
 
 
 def test_lost_record_warns_suspends_and_its_return_resumes(make_domain, publish, world, check, now):
