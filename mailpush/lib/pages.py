@@ -52,6 +52,58 @@ ACCOUNT = (
 SANDBOX = (Place("sandbox:inbox", _("Sandbox inbox"), "inbox"),)
 STAFF = (Place("admin:index", _("Review desk"), "gavel"),)
 
+# What the editor of mails says in English, by the words it looks up.
+EDITOR_WORDS = {
+    "Undo": _("Undo"),
+    "Redo": _("Redo"),
+    "Blocks": _("Blocks"),
+    "Paragraph": _("Paragraph"),
+    "Heading 1": _("Heading 1"),
+    "Heading 2": _("Heading 2"),
+    "Heading 3": _("Heading 3"),
+    "Heading 4": _("Heading 4"),
+    "Heading 5": _("Heading 5"),
+    "Heading 6": _("Heading 6"),
+    "Preformatted": _("Preformatted"),
+    "Bold": _("Bold"),
+    "Italic": _("Italic"),
+    "Underline": _("Underline"),
+    "Text color": _("Text colour"),
+    "Remove color": _("No colour"),
+    "Custom color": _("Other colour"),
+    "Align left": _("Align left"),
+    "Align center": _("Centre"),
+    "Align right": _("Align right"),
+    "Bullet list": _("Bullet list"),
+    "Numbered list": _("Numbered list"),
+    "Insert/edit link": _("Link"),
+    "Insert/Edit Link": _("Link"),
+    "Insert/edit image": _("Picture"),
+    "Insert/Edit Image": _("Picture"),
+    "Source": _("Address"),
+    "Alternative description": _("What the picture shows"),
+    "Width": _("Width"),
+    "Height": _("Height"),
+    "URL": _("Address"),
+    "Text to display": _("Text"),
+    "Title": _("Title"),
+    "Open link in...": _("Open in…"),
+    "Current window": _("The same window"),
+    "New window": _("A new window"),
+    "Table": _("Table"),
+    "Insert table": _("Insert a table"),
+    "Delete table": _("Delete the table"),
+    "Table properties": _("Properties of the table"),
+    "Row": _("Row"),
+    "Column": _("Column"),
+    "Cell": _("Cell"),
+    "Source code": _("HTML source"),
+    "Source Code": _("HTML source"),
+    "Save": _("Save"),
+    "Cancel": _("Cancel"),
+    "Close": _("Close"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -70,12 +122,13 @@ class Section:
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Context processor: `navigation`, `languages`, `is_sandbox` and `sandbox_hint` of the page's frame."""
+    """Context processor: what the frame of the page shows besides what the page gives it."""
     is_sandbox = settings.MAILPUSH_DELIVERY == "sandbox"
     return {
         # Put off until a template asks: most answers show no frame.
         "navigation": SimpleLazyObject(lambda: navigation(request)),
         "languages": SimpleLazyObject(lambda: [get_language_info(code) for code, _name in settings.LANGUAGES]),
+        "editor_words": EDITOR_WORDS,
         "is_sandbox": is_sandbox,
         "sandbox_hint": SimpleLazyObject(lambda: is_sandbox and is_local_visitor(request)),
     }

@@ -128,7 +128,7 @@ def stat(
     label: str, value: object, *, icon: str = "", colour: str = "primary", hint: str = "", url: str = ""
 ) -> dict[str, object]:
     """Show one figure on a card; whole numbers get their thousands separated."""
-    shown = intcomma(value) if isinstance(value, int) else value
+    shown = intcomma(value, use_l10n=False) if isinstance(value, int) else value
     return {"label": label, "value": shown, "icon_name": icon, "colour": colour, "hint": hint, "url": url}
 
 

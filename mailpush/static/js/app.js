@@ -33,11 +33,12 @@ document.addEventListener("submit", (event) => {
   });
 }, true);
 
-// ── A form is sent once: its button waits ──
+// ── A form is sent once: its button waits. data-repeatable is for answers that leave the page standing (downloads) ──
 
 document.addEventListener("submit", (event) => {
   const { target: form, submitter } = event;
-  if (event.defaultPrevented || form.target === "_blank" || form.method === "get") return;
+  if (event.defaultPrevented || form.getAttribute("method")?.toLowerCase() !== "post") return;
+  if (form.getAttribute("target") === "_blank" || "repeatable" in form.dataset) return;
   if (form.dataset.sent) {
     event.preventDefault();
     return;

@@ -3,6 +3,7 @@
 // Without it the textarea still takes HTML. Pictures are linked, not uploaded: a mail reader must reach them.
 
 const EDITORS = "textarea[data-editor]";
+const WHOLE_DOCUMENT = /<(!doctype|html|head|body)[\s>]/i;
 const settings = (name) => document.querySelector(`meta[name=${name}]`)?.content;
 let library;
 
@@ -15,6 +16,24 @@ function load() {
     document.head.append(script);
   });
   return library;
+}
+
+function speak(hugerte) {
+  const words = document.getElementById("editor-words");
+  if (!words) return "en";
+  const language = document.documentElement.lang;
+  hugerte.addI18n(language, JSON.parse(words.textContent));
+  return language;
+}
+
+// The editor knows only what stands inside <body>: it would throw a document's head and its styles away.
+function editAsSource(textarea) {
+  textarea.classList.add("font-monospace");
+  textarea.spellcheck = false;
+  const note = document.createElement("div");
+  note.className = "form-hint";
+  note.textContent = settings("hugerte-source");
+  textarea.after(note);
 }
 
 function variablesMenu(editor, textarea) {
@@ -34,6 +53,10 @@ function variablesMenu(editor, textarea) {
 async function edit(textarea) {
   if (textarea.dataset.edited) return;
   textarea.dataset.edited = "true";
+  if (WHOLE_DOCUMENT.test(textarea.value)) {
+    editAsSource(textarea);
+    return;
+  }
   const hugerte = await load();
   const dark = document.documentElement.dataset.bsTheme === "dark";
   const base = settings("hugerte").replace(/\/[^/]*$/, "");
@@ -41,6 +64,7 @@ async function edit(textarea) {
     target: textarea,
     base_url: base,
     suffix: ".min",
+    language: speak(hugerte),
     skin: dark ? "oxide-dark" : "oxide",
     content_css: dark ? "dark" : "default",
     plugins: "lists link image table code autolink",

@@ -148,4 +148,6 @@ def test_error_pages_stand(view, status):
     answer = view(request)
 
     assert answer.status_code == status
-    assert "mailpush</title>" in answer.content.decode()
+    page = answer.content.decode()
+    assert '<html lang="en"' in page
+    assert "mailpush</title>" in page

@@ -5,7 +5,7 @@ from django import forms
 from django.core.paginator import Paginator
 from django.template import engines
 from django.test import RequestFactory
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from mailpush.lib import ui
 
@@ -121,7 +121,8 @@ def test_progress_stays_between_nothing_and_all(done, total, width):
 
 
 def test_stat_separates_thousands():
-    assert "1,204,331" in render('{% stat "Sent" value %}', value=1204331)
+    with translation.override("zh-hans"):
+        assert "1,204,331" in render('{% stat "Sent" value %}', value=1204331)
 
 
 def test_field_ties_label_control_and_help_together():
