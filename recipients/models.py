@@ -14,8 +14,8 @@ LIST_NAME_LENGTH = 64
 ADDRESS_LENGTH = 320  # 64 octets of local part, @, 255 of domain (RFC 5321 4.5.3.1)
 
 
-# Byte order: spellings compare alike on every server, LIKE 'prefix%' uses the index, and lower()
-# touches ASCII alone (local parts beyond ASCII are written in lower case to begin with).
+# Byte order: addresses compare and sort alike on every server, and fast; lower() touches ASCII alone
+# (local parts beyond ASCII are written in lower case to begin with).
 ADDRESS_COLLATION = "C"
 
 
