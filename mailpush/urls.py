@@ -16,6 +16,7 @@ from django.views.i18n import JavaScriptCatalog
 
 from accounts.views.profile import set_language
 from mailpush import views
+from sending.urls import unsubscribe_urls
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/console/"), name="home"),
@@ -25,6 +26,9 @@ urlpatterns = [
     path("console/", include("domains.urls")),
     path("console/", include("senders.urls")),
     path("console/", include("recipients.urls")),
+    path("console/", include("templates_app.urls")),
+    path("console/", include("sending.urls")),
+    path("u/", include(unsubscribe_urls)),
     path("console/", include("accounts.urls")),
     path("i18n/setlang/", set_language, name="set_language"),
     path("jsi18n/", JavaScriptCatalog.as_view(), name="javascript-catalog"),

@@ -1,7 +1,6 @@
 """Django's e-mail backend: the platform's own mails leave through the same engine as everybody's."""
 
 from collections.abc import Sequence
-from email.policy import SMTP
 from email.utils import parseaddr
 from typing import Any
 
@@ -21,7 +20,7 @@ class EmailBackend(BaseEmailBackend):
 
     def _accept(self, mail: EmailMessage) -> Any:
         return messages.submit_mime(
-            mail.message().as_bytes(policy=SMTP),
+            mail.message().as_bytes(linesep="\r\n"),
             sender=platform_sender(),
             recipients=[parseaddr(recipient)[1] for recipient in mail.recipients()],
             now=timezone.now(),
