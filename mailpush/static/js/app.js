@@ -120,6 +120,25 @@ const rows = (scope, name) => [...scope.querySelectorAll(`input[type="checkbox"]
 
 // ── Messages go by themselves ──
 
-for (const element of document.querySelectorAll(".toast.show")) {
-  setTimeout(() => element.remove(), Number(element.dataset.bsDelay));
+const toasts = document.getElementById("toasts");
+
+const forget = (element, after) => setTimeout(() => element.remove(), after);
+
+function say(text) {
+  if ([...toasts.querySelectorAll("[data-text]")].some((shown) => shown.textContent === text)) return;
+  const element = document.getElementById("toast").content.firstElementChild.cloneNode(true);
+  element.querySelector("[data-text]").textContent = text;
+  toasts.append(element);
+  forget(element, 8000);
+}
+
+for (const element of toasts.querySelectorAll(".toast")) forget(element, Number(element.dataset.bsDelay));
+
+document.addEventListener("allauth.error", (event) => {
+  event.preventDefault();
+  say(toasts.dataset.passkeyFailed);
+});
+
+for (const failure of ["htmx:sendError", "htmx:responseError"]) {
+  document.addEventListener(failure, () => say(toasts.dataset.serverLost));
 }
