@@ -44,7 +44,11 @@ class Actor:
 
     @classmethod
     def operator(cls, user: User, account: Account, *, ip: str | None = None) -> "Actor":
-        """Staff who work on a customer's account from the admin, without a place in it."""
+        """Staff who work on a customer's account from the admin, without a place in it.
+
+        :raises NotAllowed: the user is no staff.
+        """
+        must_be_staff(user)
         return cls(account=account, name=f"operator {user.email}", role=Role.OWNER, user=user, ip=ip, is_operator=True)
 
     @classmethod
@@ -72,4 +76,17 @@ class Actor:
         :raises NotAllowed: this is no operator.
         """
         if not self.is_operator:
-            raise NotAllowed(_("Only an operator of this platform can do that."))
+            raise _not_operator()
+
+
+def must_be_staff(user: User) -> None:
+    """Refuse who does not work for the platform.
+
+    :raises NotAllowed: the user is no staff.
+    """
+    if not user.is_staff:
+        raise _not_operator()
+
+
+def _not_operator() -> NotAllowed:
+    return NotAllowed(_("Only an operator of this platform can do that."))

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from allauth.account import admin as allauth_account_admin
+from allauth.mfa import admin as allauth_mfa_admin
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.forms import ModelForm
@@ -11,11 +13,14 @@ from django.utils.translation import gettext_lazy as _
 from accounts.actors import Actor
 from accounts.http import client_ip
 from accounts.models import AccessKey, Account, AuditEntry, Membership, User
-from accounts.services import accounts
+from accounts.services import accounts, profile
 
 admin.site.site_title = "mailpush"
 admin.site.site_header = _("mailpush review desk and operations")
 admin.site.index_title = _("Review desk and operations")
+
+# Whoever adds a proved address or a second factor by hand can become anybody, and no audit log would say so.
+admin.site.unregister([allauth_account_admin.EmailAddress, allauth_mfa_admin.Authenticator])
 
 
 class ReadOnly:
@@ -47,6 +52,18 @@ class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     readonly_fields = ["email", "name", "last_login", "date_joined"]
     filter_horizontal = ["groups"]
     inlines = [MembershipInline]
+    actions = ["remove_second_factor"]
+
+    @admin.action(description=_("Remove the second factor of the selected users"), permissions=["change"])
+    def remove_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        operator, ip = _staff(request), client_ip(request)
+        count = sum(profile.remove_second_factor(user, operator=operator, ip=ip) for user in queryset)
+        self.message_user(request, _("%(count)s users log in by password alone now.") % {"count": count})
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:  # noqa: ARG002
+        """Nobody gives rights they lack, to themselves least of all."""
+        rights = [] if _staff(request).is_superuser else ["is_staff", "is_superuser", "groups"]
+        return [*self.readonly_fields, *rights]
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - by sign-up or create_account
         return False
@@ -106,5 +123,9 @@ class AuditEntryAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 def _operator(request: HttpRequest, account: Account) -> Actor:
-    assert isinstance(request.user, User)
-    return Actor.operator(request.user, account, ip=client_ip(request))
+    return Actor.operator(_staff(request), account, ip=client_ip(request))
+
+
+def _staff(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)  # the middleware lets nobody else in
+    return request.user

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts import audit
-from accounts.actors import Actor
+from accounts.actors import Actor, must_be_staff
 from accounts.models import User
 from accounts.services.time_zones import must_be_known
 from mailpush.lib.refusals import Refusal
@@ -38,6 +39,22 @@ def change_language(user: User, *, language: str) -> None:
     """Keep the language the user picked in the page's corner."""
     _must_be_spoken(language)
     User.objects.filter(pk=user.pk).update(language=language)
+
+
+@transaction.atomic
+def remove_second_factor(user: User, *, operator: User, ip: str | None = None) -> bool:
+    """Let a user who has lost it log in by password alone, and return whether there was one; for operators.
+
+    :raises NotAllowed: `operator` is no staff.
+    """
+    must_be_staff(operator)
+
+    removed, _kinds = Authenticator.objects.filter(user=user).delete()
+    if removed:
+        for membership in user.memberships.select_related("account"):
+            by = Actor.operator(operator, membership.account, ip=ip)
+            audit.record("user.second_factor_removed", by=by, target=user)
+    return bool(removed)
 
 
 def note(user: User, action: str, *, ip: str | None, **details: Any) -> None:

@@ -3,10 +3,13 @@
 import pytest
 from allauth.account.internal.flows.login import record_authentication
 from allauth.mfa.models import Authenticator
+from django.contrib.auth.models import Permission
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
+from accounts.actors import Actor, NotAllowed
 from accounts.models import Account, AuditEntry, Role, User
+from accounts.services import profile
 from tests.factories import AccessKeyFactory, MembershipFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -159,6 +162,61 @@ def test_operator_locks_a_user_out(operator):
     changed = User.objects.get(pk=user.pk)
     assert not changed.is_active
     assert changed.email == user.email
+
+
+def test_operator_helps_a_user_who_lost_their_second_factor(operator, stranger):
+    membership = MembershipFactory()
+    for user in (membership.user, stranger.user):
+        Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data={"secret": "x"})
+
+    operator.post(
+        reverse("admin:accounts_user_changelist"),
+        {"action": "remove_second_factor", "_selected_action": [membership.user_id]},
+    )
+
+    assert not Authenticator.objects.filter(user=membership.user).exists()
+    assert Authenticator.objects.filter(user=stranger.user).exists()
+    entry = AuditEntry.objects.get()
+    assert (entry.account, entry.actor, entry.action, entry.target) == (
+        membership.account,
+        "operator ops@example.com",
+        "user.second_factor_removed",
+        membership.user.email,
+    )
+
+
+def test_staff_do_not_make_themselves_superusers():
+    user = UserFactory(is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=["change_user", "view_user"]))
+    url = reverse("admin:accounts_user_change", args=[user.pk])
+
+    form = {"is_active": "on", "is_staff": "on", "is_superuser": "on", **no_rows("memberships")}
+    response = browser_of(user, with_second_factor=True).post(url, form)
+
+    user.refresh_from_db()
+    assert response.status_code == 302
+    assert (user.is_staff, user.is_superuser) == (True, False)
+
+
+def test_second_factor_of_a_user_is_not_removed_by_customers(owner):
+    with pytest.raises(NotAllowed):
+        profile.remove_second_factor(UserFactory(), operator=owner.user)
+
+
+def test_proved_addresses_and_second_factors_are_not_made_by_hand(operator):
+    assert operator.get("/admin/account/emailaddress/").status_code == 404
+    assert operator.get("/admin/mfa/authenticator/").status_code == 404
+
+
+def test_only_staff_are_operators(account, owner):
+    with pytest.raises(NotAllowed):
+        Actor.operator(owner.user, account)
+
+
+def test_user_locked_out_is_out_at_once(owner_client, owner):
+    User.objects.filter(pk=owner.user_id).update(is_active=False)
+
+    assert owner_client.get(reverse("accounts:profile")).status_code == 302
 
 
 @pytest.mark.parametrize("model", ["user", "account", "accesskey", "auditentry"])
