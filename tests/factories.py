@@ -12,7 +12,7 @@ from domains.models import Domain
 from mailpush.lib import encryption
 from recipients.models import Recipient, RecipientList
 from senders.models import Sender, Stream, Tag
-from sending.models import Event, Status
+from sending.models import AddressType, Batch, Content, Event, Message, Status
 from stats.models import DailyFigure
 from templates_app.models import ApprovedVersion, Template
 
@@ -186,4 +186,58 @@ class DailyFigureFactory(DjangoModelFactory):
 
     account = factory.SelfAttribute("sender.account")
     sender = factory.SubFactory(SenderFactory)
+    day = factory.LazyFunction(lambda: timezone.now().date())
+
+
+class ContentFactory(DjangoModelFactory):
+    """What a batch sends; `sender` says whose it is."""
+
+    class Meta:
+        model = Content
+
+    sender = factory.SubFactory(SenderFactory)
+    account = factory.SelfAttribute("sender.account")
+    stream = factory.SelfAttribute("sender.stream")
+    address_type = AddressType.RANDOM
+    kind = Content.Kind.COMPOSED
+    sender_name = "Example"
+    subject = "Hello {UserName}"
+    html = "<p>Dear {UserName}</p>"
+    text = "Dear {UserName}"
+
+
+class BatchFactory(DjangoModelFactory):
+    """Being sent, with the counts it is given."""
+
+    class Meta:
+        model = Batch
+
+    content = factory.SubFactory(ContentFactory)
+    account = factory.SelfAttribute("content.account")
+    sender = factory.SelfAttribute("content.sender")
+    list_name = factory.Sequence(lambda n: f"List {n}")
+    template_name = factory.Sequence(lambda n: f"Template {n}")
+    address_type = AddressType.RANDOM
+    status = Batch.Status.SENDING
+    created_by = "owner@example.com"
+    scheduled_at = factory.LazyFunction(timezone.now)
+    day = factory.LazyFunction(lambda: timezone.now().date())
+    requested = factory.SelfAttribute("total")
+
+
+class MessageFactory(DjangoModelFactory):
+    """Waiting; in no chunk. With `batch` it is one of its messages, without the batch counting it."""
+
+    class Meta:
+        model = Message
+
+    content = factory.Maybe(
+        "batch",
+        yes_declaration=factory.SelfAttribute("batch.content"),
+        no_declaration=factory.SubFactory(ContentFactory),
+    )
+    account = factory.SelfAttribute("content.account")
+    batch = None
+    recipient = factory.Sequence(lambda n: f"reader{n}@readers.example")
+    variables = factory.LazyFunction(lambda: {"UserName": "Anna"})
     day = factory.LazyFunction(lambda: timezone.now().date())

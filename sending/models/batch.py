@@ -54,6 +54,8 @@ class Batch(models.Model):
     template_name = models.CharField(max_length=64)
     address_type = models.CharField(max_length=6, choices=AddressType.choices)
     status = models.CharField(max_length=9, choices=Status.choices, default=Status.SCHEDULED)
+    # Made by the form or the program that orders: the same order given twice is one batch.
+    order_key = models.UUIDField(null=True)
     created_by = models.CharField(max_length=254)
     created_at = models.DateTimeField(default=timezone.now)
     scheduled_at = models.DateTimeField()
@@ -80,6 +82,8 @@ class Batch(models.Model):
     objects = BatchQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("batch")
+        verbose_name_plural = _("batches")
         indexes = [
             models.Index(fields=["account", "-created_at"], name="batch_by_account"),
             models.Index(
@@ -87,6 +91,7 @@ class Batch(models.Model):
             ),
         ]
         constraints = [
+            models.UniqueConstraint(fields=["account", "order_key"], name="batch_ordered_once"),
             models.CheckConstraint(
                 name="batch_counts_within_total",
                 condition=Q(

@@ -4,12 +4,12 @@ from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Lower, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account
-from recipients.models import ADDRESS_LENGTH
+from recipients.models import ADDRESS_COLLATION, ADDRESS_LENGTH
 from sending.models.batch import Batch
 from sending.models.content import Content
 
@@ -32,6 +32,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def for_account(self, account: Account) -> Self:
         return self.filter(account=account)
 
+    def to_recipients(self, beginning: str) -> Self:
+        """Return those to addresses that begin like that, in any letter case; `key` is the address in lower case."""
+        return self.annotate(key=Lower("recipient")).filter(key__startswith=beginning.replace("\0", "").lower())
+
 
 class Message(models.Model):
     """One mail to one recipient.
@@ -53,7 +57,7 @@ class Message(models.Model):
     account = models.ForeignKey(Account, models.CASCADE, related_name="+", db_index=False)
     content = models.ForeignKey(Content, models.PROTECT, related_name="messages", db_index=False)
     batch = models.ForeignKey(Batch, models.CASCADE, null=True, related_name="messages", db_index=False)
-    recipient = models.CharField(max_length=ADDRESS_LENGTH)
+    recipient = models.CharField(_("recipient"), max_length=ADDRESS_LENGTH, db_collation=ADDRESS_COLLATION)
     variables = models.JSONField(null=True)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
     attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
@@ -67,9 +71,11 @@ class Message(models.Model):
     objects = MessageQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
         indexes = [
             models.Index(fields=["batch", "id"], name="message_by_batch"),
-            models.Index(fields=["account", "recipient"], name="message_by_recipient"),
+            models.Index("account", Lower("recipient"), name="message_by_recipient"),
             models.Index(fields=["account", "id"], condition=Q(batch=None), name="message_single"),
         ]
 

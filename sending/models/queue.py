@@ -8,6 +8,7 @@ Celery carries wake-ups only.
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from senders.models import Stream
 from sending.models.batch import Batch
@@ -48,6 +49,8 @@ class Chunk(models.Model):
     fence = models.PositiveIntegerField(default=0, db_default=0)
 
     class Meta:
+        verbose_name = _("queue")
+        verbose_name_plural = _("queues")
         indexes = [
             models.Index(fields=["stream", "site", "due_at"], name="chunk_due"),
             models.Index(fields=["leased_until"], condition=Q(leased_until__isnull=False), name="chunk_leased"),

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from accounts import audit
@@ -44,7 +45,10 @@ class WrongState(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A new send task as the manual's form has it; `at` empty means now."""
+    """A new send task as the manual's form has it; `at` empty means now.
+
+    With a `key`, the same order given twice (a double click, a call repeated after a lost answer) is one batch.
+    """
 
     list: RecipientList
     template: Template
@@ -52,11 +56,11 @@ class Order:
     address_type: AddressType
     tag: Tag | None = None
     at: datetime | None = None
+    key: UUID | None = None
 
 
-@transaction.atomic
 def order(wanted: Order, *, by: Actor, now: datetime) -> Batch:
-    """Accept a batch; it is prepared and sent at its time.
+    """Accept a batch, or return the one that the same order has made; it is prepared and sent at its time.
 
     :raises SenderNotUsable: not a batch sender, or its domain is not verified.
     :raises TemplateNotApproved: the template has no approved version.
@@ -65,7 +69,23 @@ def order(wanted: Order, *, by: Actor, now: datetime) -> Batch:
     :raises QuotaSpent: the account may not send that many now.
     """
     by.must(Permission.WORK)
-    _check(wanted, now=now)
+    if (ordered := _ordered(wanted, by=by)) is not None:
+        return ordered
+    try:
+        return _place(wanted, by=by, now=now)
+    except IntegrityError:  # another request placed it just now
+        if (ordered := _ordered(wanted, by=by)) is not None:
+            return ordered
+        raise
+
+
+def _ordered(wanted: Order, *, by: Actor) -> Batch | None:
+    return Batch.objects.for_account(by.account).filter(order_key=wanted.key).first() if wanted.key else None
+
+
+@transaction.atomic
+def _place(wanted: Order, *, by: Actor, now: datetime) -> Batch:
+    check(wanted, now=now)
     version = wanted.template.approved
     assert version
     content = Content.objects.create(
@@ -91,6 +111,7 @@ def order(wanted: Order, *, by: Actor, now: datetime) -> Batch:
         template=wanted.template,
         template_name=wanted.template.name,
         address_type=wanted.address_type,
+        order_key=wanted.key,
         created_by=by.name,
         created_at=now,
         scheduled_at=wanted.at or now,
@@ -103,7 +124,8 @@ def order(wanted: Order, *, by: Actor, now: datetime) -> Batch:
     return batch
 
 
-def _check(wanted: Order, *, now: datetime) -> None:
+def check(wanted: Order, *, now: datetime) -> None:
+    """Refuse what `order` would refuse, without ordering; the quota is looked at when it is spent."""
     sender = wanted.sender
     if sender.stream != Stream.BATCH:
         raise SenderNotUsable(

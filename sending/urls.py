@@ -1,0 +1,27 @@
+"""Addresses of the sending pages below `/console/`, and the public ones of unsubscribe links below `/u/`."""
+
+from django.urls import path
+
+from sending.views import batches, messages, orders, unsubscribing
+
+app_name = "sending"
+urlpatterns = [
+    path("batches/", batches.index, name="batches"),
+    path("batches/new/", orders.create, name="batch-create"),
+    path("batches/order/", orders.order, name="batch-order"),
+    path("batches/preview/<int:template_pk>/", orders.preview, name="batch-preview"),
+    path("batches/<int:pk>/", batches.detail, name="batch"),
+    path("batches/<int:pk>/progress/", batches.progress, name="batch-progress"),
+    path("batches/<int:pk>/pause/", batches.pause, name="batch-pause"),
+    path("batches/<int:pk>/resume/", batches.resume, name="batch-resume"),
+    path("batches/<int:pk>/cancel/", batches.cancel, name="batch-cancel"),
+    path("batches/<int:pk>/unknown/", batches.send_unknown_again, name="batch-send-unknown"),
+    path("batches/<int:pk>/messages.csv", batches.export, name="batch-export"),
+    path("messages/", messages.index, name="messages"),
+    path("messages/<int:pk>/", messages.detail, name="message"),
+    path("messages/<int:pk>/html/", messages.html, name="message-html"),
+    path("messages/<int:pk>/source.eml", messages.source, name="message-source"),
+]
+
+# For include(), with the names `unsubscribe:…`: `path("u/", include(unsubscribe_urls))`.
+unsubscribe_urls = ([path("<str:token>", unsubscribing.page, name="page")], "unsubscribe")
