@@ -27,13 +27,49 @@ function speak(hugerte) {
 }
 
 // The editor knows only what stands inside <body>: it would throw a document's head and its styles away.
+// So a whole document is edited as source, and so is whatever the customer likes to edit that way.
 function editAsSource(textarea) {
+  const note = document.createElement("span");
+  note.textContent = settings("hugerte-source");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "btn btn-sm";
+  button.textContent = settings("hugerte-visual");
+  const bar = document.createElement("div");
+  bar.className = "form-hint d-flex";
+  bar.append(note, button);
+  textarea.after(bar);
+
+  const judge = () => {
+    const whole = WHOLE_DOCUMENT.test(textarea.value);
+    note.hidden = !whole;
+    button.hidden = whole;
+  };
+  const stop = new AbortController();
+  textarea.addEventListener("input", judge, { signal: stop.signal });
+  button.addEventListener("click", () => {
+    stop.abort();
+    bar.remove();
+    textarea.classList.remove("font-monospace");
+    delete textarea.dataset.edited;
+    edit(textarea);
+  });
   textarea.classList.add("font-monospace");
   textarea.spellcheck = false;
-  const note = document.createElement("div");
-  note.className = "form-hint";
-  note.textContent = settings("hugerte-source");
-  textarea.after(note);
+  judge();
+}
+
+function sourceButton(editor, textarea) {
+  editor.ui.registry.addButton("source", {
+    icon: "sourcecode",
+    tooltip: "Source code",
+    onAction: () => {
+      editor.save();
+      editor.remove();
+      editAsSource(textarea);
+      textarea.focus();
+    },
+  });
 }
 
 function variablesMenu(editor, textarea) {
@@ -67,9 +103,9 @@ async function edit(textarea) {
     language: speak(hugerte),
     skin: dark ? "oxide-dark" : "oxide",
     content_css: dark ? "dark" : "default",
-    plugins: "lists link image table code autolink",
+    plugins: "lists link image table autolink",
     toolbar: "undo redo | blocks | bold italic underline forecolor | alignleft aligncenter alignright | "
-      + "bullist numlist | link image table | variables | code",
+      + "bullist numlist | link image table | variables | source",
     toolbar_mode: "wrap",
     menubar: false,
     promotion: false,
@@ -80,10 +116,13 @@ async function edit(textarea) {
     entity_encoding: "raw",
     verify_html: false,
     valid_elements: "*[*]",
+    valid_children: "+body[style]",
+    allow_conditional_comments: true, // what Outlook alone reads
     paste_data_images: false,
     image_uploadtab: false,
     setup(editor) {
       variablesMenu(editor, textarea);
+      sourceButton(editor, textarea);
       editor.on("change input undo redo", () => {
         editor.save();
         textarea.dispatchEvent(new Event("input", { bubbles: true }));
