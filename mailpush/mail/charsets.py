@@ -42,8 +42,8 @@ class FileProblem(StrEnum):
     LINE_TOO_LONG = "line_too_long"
 
 
-class NotAList(Exception):  # noqa: N818 - a finding about the customer's file
-    """The file cannot be read as a list; `line` is set where one is to blame."""
+class NotAList(Exception):
+    """A finding about the customer's file: it cannot be read as a list; `line` is set where one is to blame."""
 
     def __init__(self, problem: FileProblem, *, line: int = 0) -> None:
         super().__init__(problem)
