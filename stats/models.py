@@ -10,8 +10,8 @@ from senders.models import Sender, Tag
 class DailyFigure(models.Model):
     """What became of the messages accepted on one day (the account's), per sender and tag.
 
-    Recomputed from the events of that day by the roll-up, so late bounces correct their own day.
-    Messages that still wait, were canceled, or whose outcome is unknown are in `total` alone.
+    Late bounces correct the day of their message. Messages that still wait, were canceled, or whose
+    outcome is unknown are in `total` alone. `settled_…` is the part that no roll-up counts again.
     """
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="+", verbose_name=_("account"))
@@ -23,6 +23,10 @@ class DailyFigure(models.Model):
     # Bounced, failed, suppressed: without the invalid ones.
     failed = models.PositiveIntegerField(_("failed"), default=0)
     invalid = models.PositiveIntegerField(_("invalid"), default=0)  # bounced: there is no such mailbox
+    settled_total = models.PositiveIntegerField(default=0, editable=False)
+    settled_success = models.PositiveIntegerField(default=0, editable=False)
+    settled_failed = models.PositiveIntegerField(default=0, editable=False)
+    settled_invalid = models.PositiveIntegerField(default=0, editable=False)
 
     class Meta:
         verbose_name = _("figures of a day")
@@ -38,19 +42,19 @@ class DailyFigure(models.Model):
 
 
 class LedgerPosition(models.Model):
-    """How far the ledger has been rolled up; one row, and the lock of the roll-up.
+    """How far the ledger is settled: counted once and for all. One row, and the lock of the roll-up.
 
-    Ids are given out before they are committed, so an event can appear below the newest one that was seen.
+    Ids are given out before they are committed, so an event can still appear below the newest one seen.
     It cannot any more once every transaction has ended that was running at that look.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
-    counted_to = models.BigIntegerField(default=0)  # every event up to this id is in the figures
+    settled_to = models.BigIntegerField(default=0)  # every event up to this id is in the settled figures
     newest = models.BigIntegerField(default=0)  # the newest event of an earlier look …
-    next_xid = models.BigIntegerField(default=0)  # … and the first transaction id that was not given out then
+    next_xid = models.BigIntegerField(default=0)  # … and the first transaction id not given out by then
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(id=1), name="ledger_position_once")]
 
     def __str__(self) -> str:
-        return f"event {self.counted_to}"
+        return f"event {self.settled_to}"

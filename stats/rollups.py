@@ -1,15 +1,26 @@
-"""The roll-up: figures per day, counted anew from the ledger for every day that events were added to.
+"""The roll-up: figures per day, counted from the ledger of events.
 
-Counting a whole day again, instead of adding what is new, is exact whatever was counted before, and a
-bounce that comes days later corrects the day of its message.
+The ledger is settled up to an event below which nothing can appear any more; that part is in the figures
+once and for all. What came later is counted again each time, so the figures are exact and up to date, the
+work is that of the new events alone, and retention may drop the old ones.
 """
 
 from dataclasses import dataclass
-from datetime import date
 
 from django.db import connection, transaction
 
 from stats.models import LedgerPosition
+
+# What a move of `n` messages adds to each figure. Whoever counts as a failure: refused or given up, also by
+# us (suppressed), but not who was canceled, nor whose outcome is unknown: those may well have arrived.
+FAILED = "('bounced', 'failed', 'suppressed')"
+INVALID = "(invalid AND status = 'bounced')::int"
+ADDS = {
+    "total": "n * (was = '')::int",
+    "success": "n * ((status = 'delivered')::int - (was = 'delivered')::int)",
+    "failed": f"n * ((status IN {FAILED})::int - (was IN {FAILED})::int - {INVALID})",
+    "invalid": f"n * {INVALID}",
+}
 
 LOOK = """
 SELECT COALESCE((SELECT max(id) FROM sending_event), 0),
@@ -17,32 +28,34 @@ SELECT COALESCE((SELECT max(id) FROM sending_event), 0),
        pg_snapshot_xmax(pg_current_snapshot())::text::bigint
 """
 
-# A day's total only ever grows. Where the events say less than the figure, the ledger has been cut
-# (retention takes the oldest events first, so the acceptance goes before the outcome): the figure stays.
-# Events outlive accounts and senders; figures do not.
-RECOUNT = """
-INSERT INTO stats_dailyfigure AS known (account_id, sender_id, tag_id, day, total, success, failed, invalid)
-SELECT counted.account_id, counted.sender_id, counted.tag_id, counted.day,
-       counted.total, GREATEST(counted.success, 0), GREATEST(counted.failed - counted.invalid, 0), counted.invalid
-FROM (
-    SELECT account_id, sender_id, tag_id, day,
-           COALESCE(sum(n) FILTER (WHERE was = ''), 0) AS total,
-           sum(n * ((status = 'delivered')::int - (was = 'delivered')::int)) AS success,
-           sum(n * ((status IN ('bounced', 'failed', 'suppressed'))::int
-                    - (was IN ('bounced', 'failed', 'suppressed'))::int)) AS failed,
-           COALESCE(sum(n) FILTER (WHERE invalid AND status = 'bounced'), 0) AS invalid
+
+def _each(pattern: str) -> str:
+    return ", ".join(pattern.format(name=name, adds=adds) for name, adds in ADDS.items())
+
+
+# Events outlive accounts and senders; figures do not. GREATEST: a ledger whose beginning was dropped
+# before it was ever counted must not stop the roll-up.
+COUNT = f"""
+MERGE INTO stats_dailyfigure known
+USING (
+    SELECT account_id, sender_id, tag_id, day, {_each("sum({adds}) AS {name}")},
+           {_each("COALESCE(sum({adds}) FILTER (WHERE id <= %(cut)s), 0) AS settled_{name}")}
     FROM sending_event
-    WHERE day = ANY(%s)
+    WHERE id > %(settled_to)s
     GROUP BY account_id, sender_id, tag_id, day
-) counted
-JOIN senders_sender sender ON sender.id = counted.sender_id AND sender.account_id = counted.account_id
-WHERE counted.tag_id IS NULL OR EXISTS (SELECT FROM senders_tag tag WHERE tag.id = counted.tag_id)
-ON CONFLICT ON CONSTRAINT figure_once DO UPDATE
-SET total = excluded.total, success = excluded.success, failed = excluded.failed, invalid = excluded.invalid
-WHERE known.total <= excluded.total
-  AND (known.total, known.success, known.failed, known.invalid)
-      IS DISTINCT FROM (excluded.total, excluded.success, excluded.failed, excluded.invalid)
-"""
+) new
+ON known.account_id = new.account_id AND known.day = new.day AND known.sender_id = new.sender_id
+   AND known.tag_id IS NOT DISTINCT FROM new.tag_id
+WHEN MATCHED THEN UPDATE SET
+    {_each("{name} = GREATEST(known.settled_{name} + new.{name}, 0)")},
+    {_each("settled_{name} = GREATEST(known.settled_{name} + new.settled_{name}, 0)")}
+WHEN NOT MATCHED
+     AND EXISTS (SELECT FROM senders_sender s WHERE s.id = new.sender_id AND s.account_id = new.account_id)
+     AND (new.tag_id IS NULL OR EXISTS (SELECT FROM senders_tag t WHERE t.id = new.tag_id))
+THEN INSERT (account_id, sender_id, tag_id, day, {_each("{name}, settled_{name}")})
+     VALUES (new.account_id, new.sender_id, new.tag_id, new.day,
+             {_each("GREATEST(new.{name}, 0), GREATEST(new.settled_{name}, 0)")})
+"""  # noqa: S608 - put together from this module's own constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +69,21 @@ class Look:
 
 @transaction.atomic
 def roll_up() -> int | None:
-    """Bring the figures up to date; return how many changed, None where another roll-up is at work."""
-    LedgerPosition.objects.bulk_create([LedgerPosition()], ignore_conflicts=True)
+    """Bring the figures up to date; return how many were touched, None where another roll-up is at work."""
+    if not LedgerPosition.objects.exists():
+        LedgerPosition.objects.bulk_create([LedgerPosition()], ignore_conflicts=True)
     position = LedgerPosition.objects.select_for_update(skip_locked=True).first()
     if position is None:
         return None
     look = _look()
-    if position.next_xid > look.next_xid:  # the database was restored on a younger server: begin anew
-        position.counted_to = position.newest = position.next_xid = 0
-    changed = _recount(_days_with_events_after(position.counted_to))
-    _advance(position, look)
-    return changed
+    cut = position.newest if _is_settled(position, look) else position.settled_to
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT, {"settled_to": position.settled_to, "cut": cut})
+        touched: int = cursor.rowcount
+    if _is_settled(position, look):
+        position.settled_to, position.newest, position.next_xid = cut, look.newest, look.next_xid
+        position.save()
+    return touched
 
 
 def _look() -> Look:
@@ -75,26 +92,10 @@ def _look() -> Look:
         return Look(*cursor.fetchone())
 
 
-def _days_with_events_after(event_id: int) -> list[date]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT DISTINCT day FROM sending_event WHERE id > %s", [event_id])
-        return [day for (day,) in cursor.fetchall()]
+def _is_settled(position: LedgerPosition, look: Look) -> bool:
+    """Whether nothing can appear below the newest event of the earlier look.
 
-
-def _recount(days: list[date]) -> int:
-    if not days:
-        return 0
-    with connection.cursor() as cursor:
-        cursor.execute(RECOUNT, [days])
-        return cursor.rowcount
-
-
-def _advance(position: LedgerPosition, look: Look) -> None:
-    """Move on to the newest event of the earlier look, once nothing can appear below it any more.
-
-    This roll-up has counted after `look`, so it has seen all that ended before.
+    Ledger entries are written after the messages they speak of, so whoever has an event's id has a
+    transaction id, too. One from the future is of another server, from which this database was restored.
     """
-    if look.oldest_running >= position.next_xid:
-        position.counted_to = position.newest
-        position.newest, position.next_xid = look.newest, look.next_xid
-        position.save()
+    return look.oldest_running >= position.next_xid or position.next_xid > look.next_xid
