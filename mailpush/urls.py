@@ -29,6 +29,7 @@ urlpatterns = [
     path("console/", include("templates_app.urls")),
     path("console/", include("sending.urls")),
     path("u/", include(unsubscribe_urls)),
+    path("console/", include("stats.urls")),
     path("console/", include("accounts.urls")),
     path("i18n/setlang/", set_language, name="set_language"),
     path("jsi18n/", JavaScriptCatalog.as_view(), name="javascript-catalog"),
