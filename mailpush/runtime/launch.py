@@ -73,11 +73,8 @@ class Launch:
         self._announce(logins)
 
     async def _start_databases(self, servers: list[Server]) -> None:
-        def prepare(server: Server) -> None:
-            stop(server)  # left running by a command that was killed
-            server.prepare()
-
-        await asyncio.gather(*(asyncio.to_thread(prepare, server) for server in servers))
+        # One may still run, left by a command that was killed.
+        await asyncio.gather(*(asyncio.to_thread(stop, server) for server in servers))
         self._databases = self._supervisor.start(map(database_part, servers))
         end = time.monotonic() + STARTS_WITHIN
         for server in servers:

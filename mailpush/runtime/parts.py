@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -10,7 +11,9 @@ from django.core.management import get_commands
 from mailpush.runtime.embedded import Server
 
 MANAGE = (sys.executable, str(settings.BASE_DIR / "manage.py"))
-CELERY = (sys.executable, "-m", "celery", "--quiet", "--app", "mailpush")
+# Its warning of root is meant for pickled tasks, which we do not accept.
+QUIETLY = ("-W", "ignore:You're running the worker with superuser")
+CELERY = (sys.executable, *QUIETLY, "-m", "celery", "--quiet", "--app", "mailpush")
 WORKER = (*CELERY, "worker", "--without-gossip", "--without-mingle", "--without-heartbeat", "--pool", "threads")
 
 BATCH_THREADS = 24  # lanes that one process delivers at a time; they wait for the network most of it
@@ -25,6 +28,7 @@ class Part:
     name: str
     command: tuple[str, ...]
     user: str | None = None  # None is ours
+    prepare: Callable[[], None] | None = None  # before each start
     stop_signal: signal.Signals = signal.SIGTERM
     patience: float = 5.0  # seconds from the stop signal to SIGKILL
     # What the kernel sends when `up` itself is killed. Workers go at once: their clean end would wait
@@ -37,6 +41,7 @@ def database_part(server: Server) -> Part:
         server.name,
         tuple(server.command),
         user=server.user,
+        prepare=server.prepare,
         stop_signal=server.stop_signal,
         death_signal=server.stop_signal,
     )

@@ -79,6 +79,8 @@ class Supervised:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _live(self) -> int:
+        if self.part.prepare:
+            await asyncio.to_thread(self.part.prepare)
         self._started_at = time.monotonic()
         self._process = await asyncio.create_subprocess_exec(
             *self.part.command,

@@ -1,0 +1,110 @@
+"""`up` as a process of its own, on a data folder and ports of its own."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+COMES_UP_WITHIN = 110  # seconds; the first start installs packages and makes the databases
+
+
+class Up:
+    """One run of `manage.py up`."""
+
+    def __init__(self, data, ports):
+        self.data = data
+        self.web_port = ports[0]
+        self.log = data.with_suffix(".log")
+        self.environment = {
+            **os.environ,
+            "MAILPUSH_DATA_DIR": str(data),
+            "MAILPUSH_WEB_BIND": f"127.0.0.1:{ports[0]}",
+            "MAILPUSH_SUBMISSION_BIND": f"127.0.0.1:{ports[1]}",
+            "MAILPUSH_MX_BIND": f"127.0.0.1:{ports[2]}",
+            "MAILPUSH_WORKERS": "1",
+        }
+
+    def start(self):
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.command, env=self.environment, stdout=log, stderr=log)
+        seen = self.log.stat().st_size
+        wait_until(lambda: "mailpush is up" in self.log.read_text()[seen:], self._why, COMES_UP_WITHIN)
+
+    @property
+    def command(self):
+        return [sys.executable, str(settings.BASE_DIR / "manage.py"), "up", "--no-demo"]
+
+    def run_again(self):
+        return subprocess.run(
+            self.command, check=False, env=self.environment, capture_output=True, text=True, timeout=60
+        )
+
+    def readiness(self):
+        door = http.client.HTTPConnection("127.0.0.1", self.web_port, timeout=5)
+        try:
+            door.request("GET", "/readyz", headers={"Host": "localhost"})
+            return door.getresponse().status
+        except OSError:
+            return 0
+        finally:
+            door.close()
+
+    def pids(self, words=""):
+        """Every living process that was started for this data folder and names `words`."""
+        return {pid for pid, command in _processes_of(self.data) if words in command and pid != self.process.pid}
+
+    def stop(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        return self.process.wait(30)
+
+    def _why(self):
+        return self.log.read_text()[-3000:]
+
+
+def _processes_of(data):
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            environment = (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if command and (str(data).encode() in environment or str(data) in command):
+            yield int(entry.name), command
+
+
+def wait_until(is_so, why=lambda: "", seconds=30):
+    end = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > end:
+            pytest.fail(f"Waited in vain. {why()}")
+        time.sleep(0.2)
+
+
+def _free_ports(count):
+    held = [socket.socket() for _ in range(count)]
+    try:
+        for each in held:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in held]
+    finally:
+        for each in held:
+            each.close()
+
+
+@pytest.fixture(scope="module")
+def up():
+    # Not below pytest's folder: each run of pytest closes it to other users again, and PostgreSQL may be one.
+    with tempfile.TemporaryDirectory(prefix="mailpush-up-") as folder:
+        up = Up(Path(folder) / "data", _free_ports(3))
+        up.start()
+        yield up
+        if up.process.poll() is None:
+            up.stop()
