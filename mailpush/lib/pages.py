@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
@@ -25,10 +25,7 @@ class Place:
 
     @property
     def url(self) -> str:
-        try:
-            return reverse(self.url_name)
-        except NoReverseMatch:
-            return ""
+        return reverse(self.url_name)
 
 
 WORK = (
@@ -147,7 +144,7 @@ def navigation(request: HttpRequest) -> list[Section]:
 
 def active_place(path: str, places: Iterable[Place]) -> Place | None:
     """Return the place that the page at `path` belongs to: the nearest one above it."""
-    above = [place for place in places if place.url and path.startswith(place.url)]
+    above = [place for place in places if path.startswith(place.url)]
     return max(
         (place for place in above if path == place.url or not place.is_alone),
         key=lambda place: len(place.url),

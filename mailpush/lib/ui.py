@@ -150,8 +150,8 @@ def field(bound: BoundField, label: str = "") -> dict[str, object]:
         "control": control(bound),
         "is_check": isinstance(widget, CHECKS),
         "is_choice": isinstance(widget, CHOICES),
-        # A form of filters has only optional fields: there the word says nothing.
-        "is_optional": has_required and not bound.field.required,
+        # A form of filters has only optional fields, a list its own word for none: there "optional" says nothing.
+        "is_optional": has_required and not bound.field.required and _css_class(widget) != "form-select",
     }
 
 

@@ -33,10 +33,11 @@ def test_the_nearest_place_above_the_page_is_marked(path, labels):
     assert active(path) == labels
 
 
-def test_every_place_has_an_address():
+def test_every_place_is_told_from_the_others():
     places = [*pages.WORK, *pages.ACCOUNT, *pages.SANDBOX, *pages.STAFF]
 
-    assert [place.url_name for place in places if not place.url] == []
+    assert len({place.url for place in places}) == len(places)
+    assert len({place.icon for place in places}) == len(places)
 
 
 def test_review_desk_is_for_staff():

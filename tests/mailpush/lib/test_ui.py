@@ -38,6 +38,11 @@ class FilterForm(forms.Form):
     q = forms.CharField(required=False)
 
 
+class ReportForm(forms.Form):
+    days = forms.ChoiceField(choices=[("7", "Last 7 days")])
+    tag = forms.ChoiceField(choices=[("", "All tags")], required=False)
+
+
 def test_icon_is_drawn_in_the_page_and_hidden_from_screen_readers(icons):
     drawn = render('{% icon "dot" "icon-lg" %}')
 
@@ -153,6 +158,7 @@ def test_field_keeps_the_widgets_own_class_and_says_what_is_optional():
 
 def test_filters_do_not_say_that_each_is_optional():
     assert "optional" not in render("{% field form.q %}", form=FilterForm())
+    assert "optional" not in render("{% field form.tag %}", form=ReportForm())
 
 
 def test_checkbox_stands_before_its_label():
