@@ -222,6 +222,7 @@ class BatchFactory(DjangoModelFactory):
     created_by = "owner@example.com"
     scheduled_at = factory.LazyFunction(timezone.now)
     day = factory.LazyFunction(lambda: timezone.now().date())
+    total = 0
     requested = factory.SelfAttribute("total")
 
 
