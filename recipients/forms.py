@@ -62,7 +62,7 @@ class SuppressionForm(forms.Form):
 
 class RemovalForm(forms.Form):
     note = forms.CharField(
-        label=_("Reason"),
+        label=_("Why it may get mail again"),
         max_length=500,
         help_text=_("Kept in the audit log, for example: asked for it by phone."),
     )

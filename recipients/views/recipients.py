@@ -1,5 +1,6 @@
 """Single recipients of a list."""
 
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -46,6 +47,9 @@ def delete(request: AccountRequest, pk: int) -> HttpResponse:
     """Take the chosen recipients off the list."""
     current = own_list(request, pk)
     ids = [int(text) for text in request.POST.getlist("recipient") if text.isdecimal()]
+    if not ids:
+        messages.info(request, _("Select the recipients first."))
+        return redirect("recipients:list", pk)
     done = ngettext("%(count)d recipient is off the list.", "%(count)d recipients are off the list.", len(ids))
     with reporting(request, done % {"count": len(ids)}):
         recipients.delete(current, ids=ids, by=request.actor)
