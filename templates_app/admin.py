@@ -1,31 +1,28 @@
 """The review desk: templates that wait, each with what a reviewer needs to decide."""
 
-import difflib
-import re
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import F, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.http import client_ip
 from accounts.models import User
 from mailpush.lib.refusals import Refusal
-from mailpush.mail.compose import html_to_text
+from templates_app import review
 from templates_app.forms import DecisionForm
-from templates_app.http import preview
+from templates_app.http import SAMPLES, framed, rendered_line, rendered_text, sample_of
 from templates_app.models import Template
 from templates_app.services import reviews
-
-GMAIL_CLIPS_AT = 102 * 1024  # bytes
-LINK = re.compile(r"""href\s*=\s*["'](https?://[^"']+)["']""", re.IGNORECASE)
-IMAGE = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
 
 
 class WaitingFilter(admin.SimpleListFilter):
@@ -35,9 +32,9 @@ class WaitingFilter(admin.SimpleListFilter):
     parameter_name = "status"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:  # noqa: ARG002
-        return [("all", _("All")), *Template.Status.choices]
+        return [*Template.Status.choices, ("all", _("All"))]
 
-    def choices(self, changelist: Any) -> Any:
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
         for value, label in self.lookup_choices:
             selected = (self.value() or Template.Status.PENDING) == value
             query = changelist.get_query_string({self.parameter_name: value})
@@ -50,18 +47,43 @@ class WaitingFilter(admin.SimpleListFilter):
 
 @admin.register(Template)
 class TemplateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ["name", "account", "subject", "created_by", "status", "submitted_at"]
+    """Whoever is staff reviews; nobody edits a customer's template here."""
+
+    list_display = ["name", "account", "subject", "created_by", "status", "waiting", "used_variables"]
     list_filter = [WaitingFilter]
     list_select_related = ["account", "created_by"]
+    list_per_page = 50
     search_fields = ["name", "account__name", "subject"]
-    ordering = [F("submitted_at").asc(nulls_last=True)]
+    ordering = [F("submitted_at").asc(nulls_last=True), "pk"]
     show_full_result_count = False
+    actions = None
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Template | None = None) -> bool:  # noqa: ARG002
+        return bool(request.user.is_active and request.user.is_staff)
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
         return False
 
+    def has_change_permission(self, request: HttpRequest, obj: Template | None = None) -> bool:  # noqa: ARG002
+        return False
+
     def has_delete_permission(self, request: HttpRequest, obj: Template | None = None) -> bool:  # noqa: ARG002
         return False
+
+    @admin.display(description=gettext_lazy("waiting for"), ordering="submitted_at")
+    def waiting(self, template: Template) -> str:
+        is_pending = template.status == Template.Status.PENDING
+        return timesince(template.submitted_at) if is_pending and template.submitted_at else "–"
+
+    @admin.display(description=gettext_lazy("variables"))
+    def used_variables(self, template: Template) -> str:
+        return ", ".join(template.variables) or "–"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Template]:  # noqa: ARG002
+        return Template.objects.without_bodies()
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
@@ -77,68 +99,69 @@ class TemplateAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     ) -> HttpResponse:
         """Show the template to decide on instead of a form to edit it."""
         del form_url, extra_context
-        template = get_object_or_404(Template.objects.select_related("account", "created_by", "approved"), pk=object_id)
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": template.name,
-            "template": template,
-            "form": DecisionForm(initial={"content_hash": template.content_hash}),
-            "hints": _hints(template),
-            "difference": _difference(template),
-            "text": template.text or html_to_text(template.html),
-            "reviews": template.reviews.select_related("reviewer"),
-        }
+        if not object_id.isdecimal():
+            raise Http404
+        shown = Template.objects.select_related("account", "created_by", "approved")
+        template = get_object_or_404(shown, pk=object_id)
+        context = {**self.admin_site.each_context(request), "opts": self.opts, **_page(request, template)}
         return TemplateResponse(request, "admin/templates_app/template/review.html", context)
 
-    def preview_view(self, request: HttpRequest, pk: int) -> HttpResponse:  # noqa: ARG002
-        template = get_object_or_404(Template, pk=pk)
-        return preview(template.html, template.text)
+    def preview_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return framed(get_object_or_404(Template, pk=pk), sample_of(request))
 
-    def approved_view(self, request: HttpRequest, pk: int) -> HttpResponse:  # noqa: ARG002
-        version = get_object_or_404(Template.objects.exclude(approved=None), pk=pk).approved
-        assert version
-        return preview(version.html, version.text)
+    def approved_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        version = get_object_or_404(Template, pk=pk).approved
+        if version is None:
+            raise Http404
+        return framed(version, sample_of(request))
 
     def decide_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         template = get_object_or_404(Template, pk=pk)
         form = DecisionForm(request.POST)
-        if request.method != "POST" or not form.is_valid():
-            return redirect("admin:templates_app_template_change", pk)
-        assert isinstance(request.user, User)
-        decision = {"content_hash": form.cleaned_data["content_hash"], "reviewer": request.user, "now": timezone.now()}
-        try:
-            if "approve" in request.POST:
-                reviews.approve(template, **decision)
+        if request.method == "POST" and form.is_valid():
+            try:
+                done = _decide(request, template, form)
+            except Refusal as refusal:
+                messages.error(request, refusal.message)
             else:
-                reviews.reject(template, reason=form.cleaned_data["reason"], **decision)
-        except Refusal as refusal:
-            messages.error(request, refusal.message)
-            return redirect("admin:templates_app_template_change", pk)
-        messages.success(request, _("Decided on “%(name)s”; its author is told by mail.") % {"name": template})
-        return redirect(reverse("admin:templates_app_template_changelist"))
+                messages.success(request, done)
+                return redirect("admin:templates_app_template_changelist")
+        elif form.errors.get("reason"):
+            messages.error(request, " ".join(map(str, form.errors["reason"])))
+        return redirect("admin:templates_app_template_change", pk)
 
 
-def _hints(template: Template) -> list[str]:
-    """Return what a reviewer should look at."""
-    hosts = sorted({urlsplit(link).hostname or "" for link in LINK.findall(template.html)} - {""})
-    hints = [_("Links lead to: %(hosts)s") % {"hosts": ", ".join(hosts)}] if hosts else []
-    images = IMAGE.findall(template.html)
-    if without := sum("alt=" not in image.lower() for image in images):
-        hints.append(_("Images without a description: %(count)d") % {"count": without})
-    if len(template.html.encode()) > GMAIL_CLIPS_AT:
-        hints.append(_("Larger than 102 KB: Gmail cuts it off."))
-    if images and len(html_to_text(template.html)) < len(images) * 40:
-        hints.append(_("Little text for its images: filters dislike that."))
-    return hints
+def _page(request: HttpRequest, template: Template) -> dict[str, Any]:
+    assert isinstance(request.user, User)
+    sample = sample_of(request)
+    is_pending = template.status == Template.Status.PENDING
+    return {
+        "title": template.name,
+        "template": template,
+        "subject": rendered_line(template.subject, sample),
+        "text": rendered_text(template.plain_text, sample),
+        "samples": [(name, label) for name, (label, _values) in SAMPLES.items()],
+        "sample": sample,
+        "form": DecisionForm(initial={"content_hash": template.content_hash}),
+        "is_pending": is_pending,
+        "may_decide": is_pending and reviews.may_review(template, request.user),
+        "hints": review.hints(template),
+        "differences": review.differences(template),
+        "reviews": template.reviews.select_related("reviewer"),
+    }
 
 
-def _difference(template: Template) -> list[tuple[str, str]]:
-    """Return the lines that differ from the approved version, each with "+" or "-"."""
-    version = template.approved
-    if version is None or version.content_hash == template.content_hash:
-        return []
-    before = [version.subject, version.sender_name, *version.text.splitlines()]
-    after = [template.subject, template.sender_name]
-    after += (template.text or html_to_text(template.html)).splitlines()
-    return [(line[0], line[2:]) for line in difflib.ndiff(before, after) if line[0] in "+-"]
+def _decide(request: HttpRequest, template: Template, form: DecisionForm) -> str:
+    """Do what the pressed button says; return the sentence about it."""
+    assert isinstance(request.user, User)
+    decision = {
+        "content_hash": form.cleaned_data["content_hash"],
+        "reviewer": request.user,
+        "now": timezone.now(),
+        "ip": client_ip(request),
+    }
+    if "approve" in request.POST:
+        reviews.approve(template, **decision)
+        return _("“%(name)s” is approved; its author is told by mail.") % {"name": template}
+    reviews.reject(template, reason=form.cleaned_data["reason"], **decision)
+    return _("“%(name)s” is rejected; its author is told by mail.") % {"name": template}

@@ -138,6 +138,8 @@ class TemplateFactory(DjangoModelFactory):
     sender_name = "Example"
     html = "<p>Hello {UserName}</p>"
     text = "Hello {UserName}"
+    prepared_html = factory.SelfAttribute("html")
+    plain_text = factory.SelfAttribute("text")
     content_hash = factory.Sequence(lambda n: f"{n:064x}")
 
     @factory.post_generation
