@@ -35,7 +35,7 @@ def _day() -> forms.DateField:
 
 
 class StatisticsForm(forms.Form):
-    range = forms.ChoiceField(label=gettext_lazy("Days"), choices=RANGES)
+    range = forms.ChoiceField(label=gettext_lazy("Days"), choices=RANGES, required=False)
     start = _day()
     end = _day()
     sender = OwnChoice(
