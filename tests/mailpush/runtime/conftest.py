@@ -34,9 +34,14 @@ class Up:
 
     def start(self):
         with self.log.open("ab") as log:
+            seen = log.tell()
             self.process = subprocess.Popen(self.command, env=self.environment, stdout=log, stderr=log)
-        seen = self.log.stat().st_size
-        wait_until(lambda: "mailpush is up" in self.log.read_text()[seen:], self._why, COMES_UP_WITHIN)
+        wait_until(
+            lambda: "mailpush is up" in self.log.read_text()[seen:] or self.process.poll() is not None,
+            self.last_lines,
+            COMES_UP_WITHIN,
+        )
+        assert self.process.poll() is None, self.last_lines()
 
     @property
     def command(self):
@@ -65,7 +70,7 @@ class Up:
         self.process.send_signal(how)
         return self.process.wait(30)
 
-    def _why(self):
+    def last_lines(self):
         return self.log.read_text()[-3000:]
 
 
@@ -104,7 +109,8 @@ def up():
     # Not below pytest's folder: each run of pytest closes it to other users again, and PostgreSQL may be one.
     with tempfile.TemporaryDirectory(prefix="mailpush-up-") as folder:
         up = Up(Path(folder) / "data", _free_ports(3))
-        up.start()
-        yield up
-        if up.process.poll() is None:
+        try:
+            up.start()
+            yield up
+        finally:
             up.stop()

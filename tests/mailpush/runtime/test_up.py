@@ -42,7 +42,7 @@ def test_what_is_killed_comes_back(up, words):
 
     os.kill(killed, signal.SIGKILL)
 
-    wait_until(lambda: killed not in up.pids() and up.pids(words) and up.readiness() == 200, up._why)
+    wait_until(lambda: killed not in up.pids() and up.pids(words) and up.readiness() == 200, up.last_lines)
 
 
 def test_a_killed_web_worker_comes_back(up):
@@ -50,7 +50,7 @@ def test_a_killed_web_worker_comes_back(up):
 
     os.kill(killed, signal.SIGKILL)
 
-    wait_until(lambda: killed not in up.pids() and up.readiness() == 200, up._why)
+    wait_until(lambda: killed not in up.pids() and up.readiness() == 200, up.last_lines)
 
 
 def test_a_stop_leaves_nothing_behind(up):
@@ -64,7 +64,7 @@ def test_a_later_start_keeps_what_was_there_and_a_kill_ends_its_children(up):
 
     up.stop(signal.SIGKILL)
 
-    wait_until(lambda: up.pids() == set(), up._why)
+    wait_until(lambda: up.pids() == set(), up.last_lines)
 
 
 def test_it_starts_after_everything_was_killed(up):
