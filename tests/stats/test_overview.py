@@ -67,7 +67,7 @@ def test_each_step_leads_to_the_next(actor):
     recipients.save()
     assert states(actor) == ["done", "done", "done", "next", "open"]
 
-    template = TemplateFactory(account=account, status=Template.Status.PENDING)
+    template = TemplateFactory(account=account, status=Template.Status.PENDING, submitted_at=timezone.now())
     assert states(actor) == ["done", "done", "done", "waiting", "open"]
 
     template.status = Template.Status.REJECTED
@@ -111,7 +111,7 @@ def test_steps_take_one_query(actor, django_assert_num_queries):
 
 
 def test_waiting_for_review_is_said(owner_client):
-    TemplateFactory(account=owner_client.account, status=Template.Status.PENDING)
+    TemplateFactory(account=owner_client.account, status=Template.Status.PENDING, submitted_at=timezone.now())
 
     assert "Your template is being reviewed" in owner_client.get(URL).content.decode()
 
