@@ -7,12 +7,11 @@ from django.db.models import Q
 from django.http import HttpRequest
 
 from recipients.http import PAGE_SIZE, Slice
+from templates_app.http import FRAME_POLICY
 
 # For a page that shows a customer's HTML in a frame: it may neither run nor send anything.
 FRAME_HEADERS = {
-    "Content-Security-Policy": (
-        "sandbox; default-src 'none'; img-src data: https:; style-src 'unsafe-inline'; frame-ancestors 'self'"
-    ),
+    "Content-Security-Policy": FRAME_POLICY,
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }

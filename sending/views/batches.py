@@ -1,6 +1,7 @@
 """Batches: the task list, each batch with its messages, and what can be done with it."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from django.core.paginator import Paginator
@@ -17,6 +18,7 @@ from accounts.models import Permission
 from recipients.http import PAGE_SIZE, Slice, csv_download, sliced
 from sending import reports
 from sending.models import Batch, Message, Status
+from sending.models.message import MessageQuerySet
 from sending.services import batches
 
 # Icon and colour of a status on its card and in the bar.
@@ -162,15 +164,17 @@ def _messages(request: AccountRequest, batch: Batch, *, query: str, status: str)
     return sliced(request, rows, place="id", descending=True)
 
 
-def _cells(rows: Any) -> Iterator[list[object]]:
+def _cells(rows: MessageQuerySet) -> Iterator[list[object]]:
+    columns = rows.values_list(
+        "pk", "recipient", "status", "attempts", "created_at", "finished_at", "last_reply"
+    ).order_by("pk")
     last = 0
-    while found := list(rows.filter(pk__gt=last).order_by("pk")[:EXPORTED_AT_ONCE]):
-        for row in found:
-            yield [row.pk, row.recipient, row.status, row.attempts, *_times(row), " ".join(row.last_reply.split())]
-        last = found[-1].pk
+    while found := list(columns.filter(pk__gt=last)[:EXPORTED_AT_ONCE]):
+        for *fields, accepted, finished, reply in found:
+            yield [*fields, _utc(accepted), _utc(finished), " ".join(reply.split())]
+        last = found[-1][0]
 
 
-def _times(row: Message) -> tuple[str, str]:
-    """Return acceptance and end in UTC: the file is read by programs and in other time zones."""
-    finished = row.finished_at.isoformat(timespec="seconds") if row.finished_at else ""
-    return row.created_at.isoformat(timespec="seconds"), finished
+def _utc(moment: datetime | None) -> str:
+    """Return it as programs and people in other time zones read it."""
+    return moment.isoformat(timespec="seconds") if moment else ""

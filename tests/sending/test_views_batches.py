@@ -212,7 +212,11 @@ class TestProgress:
         assert 'hx-trigger="every 2s"' in part
         assert "<html" not in part
 
-        Batch.objects.update(status=Batch.Status.DONE)
+        Batch.objects.update(status=Batch.Status.CANCELED)
+        ending = owner_client.get(url("batch-progress", batch, status="canceled")).content.decode()
+        assert "hx-get" in ending
+
+        Batch.objects.update(status=Batch.Status.DONE, delivered=2)
         over = owner_client.get(url("batch-progress", batch, status="done")).content.decode()
         assert "hx-get" not in over
 
