@@ -11,9 +11,10 @@ from django.conf import settings
 
 from mailpush.runtime import probes
 from mailpush.runtime.borrowing import STARTS_WITHIN, configured, stop
-from mailpush.runtime.demo import DemoLogins
+from mailpush.runtime.demo import DemoLogins, create_demo
 from mailpush.runtime.embedded import Server, ServerFailed
 from mailpush.runtime.parts import database_part, parts, sandbox_part
+from mailpush.runtime.pending import pending_steps
 from mailpush.runtime.steps import run_step
 from mailpush.runtime.supervisor import Supervised, Supervisor
 
@@ -62,10 +63,8 @@ class Launch:
         if settings.MAILPUSH_DELIVERY == "sandbox":
             self._sandbox = self._supervisor.start([sandbox_part()])
         await self._start_databases(configured())
-        await asyncio.gather(
-            run_step(self._write, "migrate", "--no-input", "--verbosity", "0"),
-            run_step(self._write, "build"),
-        )
+        steps = await asyncio.to_thread(pending_steps)
+        await asyncio.gather(*(run_step(self._write, *step) for step in steps))
         started = self._supervisor.start(parts())
         await self._until_ready([each.part.name for each in (*self._sandbox, *started)])
         self._supervisor.trust()
@@ -95,6 +94,8 @@ class Launch:
             await asyncio.sleep(POLL)
 
     async def _demo(self) -> DemoLogins | None:
+        if settings.PLACES.demo_logins.exists():
+            return create_demo()
         lines = await run_step(self._write, "create_demo")
         logins = json.loads(lines[-1]) if lines else None
         return DemoLogins(**logins) if logins else None
@@ -110,7 +111,6 @@ class Launch:
         rows = [
             ("Console", f"{url}/console/"),
             ("Administration", f"{url}/admin/"),
-            ("API", f"{url}/api/v1/docs/"),
             ("SMTP submission", ", ".join(map(str, settings.MAILPUSH_SUBMISSION_BIND))),
         ]
         if settings.MAILPUSH_DELIVERY == "sandbox":
