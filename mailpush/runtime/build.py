@@ -16,27 +16,56 @@ from django.core.management import call_command
 
 from mailpush.runtime import npm
 
+# The installed packages are shared by all data folders, so they carry a stamp of their own.
+INSTALLED = npm.MODULES_DIR / ".mailpush-lock"
+
 
 def build(say: Callable[[str], None] = lambda _line: None) -> None:
     """Bring packages, translations and static files up to date."""
-    stamp = settings.PLACES.data / "build.json"
-    done = _read(stamp)
-    # The installed folder is shared by all data folders: it carries its own stamp.
-    installed = npm.MODULES_DIR / ".mailpush-lock"
-    wanted = hashlib.sha256(npm.LOCK_FILE.read_bytes()).hexdigest()
-    if not installed.exists() or installed.read_text() != wanted:
+    if not _is_installed():
         say("Installing the front-end packages…")
         npm.install()
-        installed.write_text(wanted)
-
+        INSTALLED.write_text(_lock_hash())
     for catalog in _catalogs():
-        _compile(catalog)
-
+        if not _is_compiled(catalog):
+            _compile(catalog)
     static = _fingerprint(_static_sources())
-    if done.get("static") != static or not (settings.PLACES.static / "staticfiles.json").exists():
+    if not _is_collected(static):
         say("Collecting static files…")
         call_command("collectstatic", interactive=False, clear=True, verbosity=0)
-        stamp.write_text(json.dumps({"static": static}))
+        _stamp().write_text(json.dumps({"static": static}))
+
+
+def is_built() -> bool:
+    """Return whether `build` would find nothing to do."""
+    return _is_installed() and all(map(_is_compiled, _catalogs())) and _is_collected(_fingerprint(_static_sources()))
+
+
+def _is_installed() -> bool:
+    return INSTALLED.exists() and INSTALLED.read_text() == _lock_hash()
+
+
+def _lock_hash() -> str:
+    return hashlib.sha256(npm.LOCK_FILE.read_bytes()).hexdigest()
+
+
+def _is_compiled(catalog: Path) -> bool:
+    target = catalog.with_suffix(".mo")
+    return target.exists() and target.stat().st_mtime >= catalog.stat().st_mtime
+
+
+def _is_collected(static: str) -> bool:
+    """Return whether the files of this fingerprint are the ones collected."""
+    if not (settings.PLACES.static / "staticfiles.json").exists():
+        return False
+    try:
+        return bool(json.loads(_stamp().read_text()).get("static") == static)
+    except (FileNotFoundError, ValueError):
+        return False
+
+
+def _stamp() -> Path:
+    return Path(settings.PLACES.data / "build.json")
 
 
 def _catalogs() -> list[Path]:
@@ -45,8 +74,6 @@ def _catalogs() -> list[Path]:
 
 def _compile(catalog: Path) -> None:
     target = catalog.with_suffix(".mo")
-    if target.exists() and target.stat().st_mtime >= catalog.stat().st_mtime:
-        return
     with catalog.open("rb") as source:
         messages = read_po(source, locale=catalog.parent.parent.name.replace("-", "_"))
     draft = target.with_suffix(".mo.new")
@@ -68,10 +95,3 @@ def _fingerprint(paths: Iterable[Path]) -> str:
         status = path.stat()
         digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
-
-
-def _read(stamp: Path) -> dict[str, str]:
-    try:
-        return dict(json.loads(stamp.read_text()))
-    except (FileNotFoundError, ValueError):
-        return {}
