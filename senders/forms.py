@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from domains.models import Domain
 from senders.models import REPLY_ADDRESS_LENGTH, TAG_LENGTH, Stream
@@ -29,7 +30,7 @@ class SenderForm(ReplyAddressForm):
 
     domain = forms.TypedChoiceField(label=_("Domain"), coerce=int)
     account_part = forms.CharField(
-        label=_("Account"),
+        label=pgettext_lazy("sender address", "Account"),
         max_length=64,
         help_text=_("What stands before the @. It cannot be changed later."),
         widget=forms.TextInput(attrs=NO_HELP_FROM_BROWSERS),

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.models import Account
 from domains.models import Domain
@@ -19,7 +20,7 @@ class Stream(models.TextChoices):
     """What kind of mail it is; the two never share queues, workers or source addresses."""
 
     TRIGGER = "trigger", _("Triggered")
-    BATCH = "batch", _("Batch")
+    BATCH = "batch", pgettext_lazy("type of mail", "Batch")
 
 
 class SenderQuerySet(models.QuerySet["Sender"]):

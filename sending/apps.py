@@ -1,9 +1,9 @@
 """The sending app."""
 
 from django.apps import AppConfig
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class SendingConfig(AppConfig):
     name = "sending"
-    verbose_name = _("Sending")
+    verbose_name = pgettext_lazy("app", "Sending")

@@ -7,7 +7,7 @@ from django import forms
 from django.db.models import F
 from django.http import QueryDict
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext
 
 from accounts.models import Account
 from senders.models import Sender, Tag
@@ -55,7 +55,7 @@ class StatisticsForm(forms.Form):
         senders.empty_label = _("All sender addresses")
         tags.queryset = Tag.objects.filter(account=account).order_by(in_order, "name")
         tags.empty_label = _("All tags")
-        self.fields["start"].label, self.fields["end"].label = _("From"), _("To")
+        self.fields["start"].label, self.fields["end"].label = pgettext("day", "From"), pgettext("day", "To")
         for name in ("start", "end"):
             self.fields[name].widget.attrs["max"] = self.default.last.isoformat()
 
