@@ -15,7 +15,7 @@ from templates_app.rendering.compiling import compile as compile_source
 from templates_app.rendering.compiling import quoted
 
 INLINER = Path(__file__).with_name("inliner.py")
-PATIENCE = 30  # seconds; it ends itself after ten of work
+PATIENCE = 20  # seconds; it ends itself after three of work, which take longer where many wait
 
 
 class NotPreparable(ValueError):

@@ -99,21 +99,20 @@ class Prepared:
     variables: list[str]
 
 
-@transaction.atomic
 def create(draft: Draft, *, by: Actor, now: datetime) -> Template:
     """Keep a new template as a draft.
 
     :raises BadName, NameTaken, BadSubject, BadSenderName, BadBody, BadVariable: see `check`.
     """
     by.must(Permission.WORK)
-    prepared = check(draft)
+    prepared = check(draft)  # before the transaction: preparing takes its time
     template = Template(account=by.account, created_by=by.user, created_at=now)
-    _write(template, draft, prepared, by=by, now=now)
-    audit.record("template.created", by=by, target=template, content_hash=template.content_hash)
+    with transaction.atomic():
+        _write(template, draft, prepared, by=by, now=now)
+        audit.record("template.created", by=by, target=template, **_trace(template))
     return template
 
 
-@transaction.atomic
 def edit(template: Template, draft: Draft, *, by: Actor, now: datetime, seen: str = "") -> Template:
     """Change a template: other content makes it a draft again, the approved version stays what is sent.
 
@@ -123,18 +122,20 @@ def edit(template: Template, draft: Draft, *, by: Actor, now: datetime, seen: st
     """
     by.must(Permission.WORK)
     prepared = check(draft)
-    template = Template.objects.select_for_update(of=("self",)).get(pk=template.pk, account=by.account)
-    if (draft.name, draft.content_hash) == (template.name, template.content_hash):
-        return template
-    if seen not in {"", template.content_hash, draft.content_hash}:
-        raise ChangedMeanwhile(
-            _("Somebody has changed this template since you opened it. Open it again in another tab and compare.")
-        )
-    is_other = draft.content_hash != template.content_hash
-    if is_other:
-        template.status, template.submitted_at = _status_of(template, draft), None
-    _write(template, draft, prepared, by=by, now=now)
-    audit.record("template.changed" if is_other else "template.renamed", by=by, target=template, **_trace(template))
+    with transaction.atomic():
+        template = Template.objects.select_for_update(of=("self",)).get(pk=template.pk, account=by.account)
+        if (draft.name, draft.content_hash) == (template.name, template.content_hash):
+            return template
+        if seen not in {"", template.content_hash, draft.content_hash}:
+            raise ChangedMeanwhile(
+                _("Somebody has changed this template since you opened it. Open it in another tab and compare.")
+            )
+        is_other = draft.content_hash != template.content_hash
+        if is_other:
+            template.status, template.submitted_at = _status_of(template, draft), None
+        _write(template, draft, prepared, by=by, now=now)
+        action = "template.changed" if is_other else "template.renamed"
+        audit.record(action, by=by, target=template, **_trace(template))
     return template
 
 
