@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -27,6 +27,22 @@ class Bind:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+
+RELAY_TLS = ("opportunistic", "required", "implicit", "off")  # mailpush.mail.tls.TlsPolicy
+SUBMISSION_PORT = 587
+HIGHEST_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """A smart host that takes all our mail: `smtp://user:password@host:port?tls=required`."""
+
+    host: str
+    port: int
+    tls: str
+    user: str = ""
+    password: str = field(default="", repr=False)
 
 
 @dataclass(slots=True)
@@ -71,7 +87,9 @@ class Environment:
         return [self._bind(name, part) for part in self._parts(name, default)]
 
     def name_servers(self, name: str) -> list[tuple[str, int]]:
-        return [(server.host, server.port) for server in map(lambda part: self._bind(name, part), self._parts(name, ""))]
+        return [
+            (server.host, server.port) for server in map(lambda part: self._bind(name, part), self._parts(name, ""))
+        ]
 
     def pools(self, name: str) -> dict[str, list[str]]:
         """Read `pool=ip,pool=ip`; a pool may be named several times."""
@@ -82,6 +100,28 @@ class Environment:
                 raise self.malformed(name, part, "a comma list of pool=ip")
             pools.setdefault(pool, []).append(address)
         return pools
+
+    def relay(self, name: str) -> Relay | None:
+        """Read the smart host; TLS must hold (`required`) unless the address says otherwise."""
+        value = self.url(name, "", "smtp")
+        if not value:
+            return None
+        wanted = "smtp://user:password@host:port?tls=" + "|".join(RELAY_TLS)
+        try:
+            parts = urlsplit(value)
+            tls = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query))).get("tls", "required")
+            relay = Relay(
+                host=parts.hostname or "",
+                port=parts.port or SUBMISSION_PORT,
+                tls=tls,
+                user=unquote(parts.username or ""),
+                password=unquote(parts.password or ""),
+            )
+        except ValueError as error:
+            raise self.malformed(name, _without_password(value), wanted) from error
+        if not relay.host or relay.tls not in RELAY_TLS:
+            raise self.malformed(name, _without_password(value), wanted)
+        return relay
 
     def refuse_unknown(self, prefix: str = "MAILPUSH_") -> None:
         unknown = sorted(name for name in self.values if name.startswith(prefix) and name not in self.names)
@@ -100,10 +140,16 @@ class Environment:
         address, slash, flag = value.partition("/")
         host, colon, port = address.rpartition(":")
         host = host.strip("[]")
-        right = colon and port.isdecimal() and 0 < int(port) < 65536 and (_is_ip(host) or host == "localhost")
+        right = colon and port.isdecimal() and 0 < int(port) <= HIGHEST_PORT and (_is_ip(host) or host == "localhost")
         if not right or (slash and flag != "tls"):
             raise self.malformed(name, value, "an address such as 127.0.0.1:2525")
         return Bind(host, int(port), implicit_tls=bool(slash))
+
+
+def _without_password(url: str) -> str:
+    """Return the address as an error message may show it."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://…@{rest.rpartition('@')[2]}" if "@" in rest else url
 
 
 def _is_ip(text: str) -> bool:

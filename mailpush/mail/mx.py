@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import dns.asyncresolver
 import dns.exception
+import dns.inet
 import dns.name
 import dns.resolver
 
@@ -95,6 +96,22 @@ async def resolve(domain: str, resolver: Resolver) -> Route:
         raise NoSuchDomain(f"{domain} has no mail server with an address.")
     ttls = [ttl, *(one.ttl for one in found)]
     return Route(hosts, min(ttls if is_complete else [*ttls, INCOMPLETE_TTL]))
+
+
+async def resolve_host(host: str, resolver: Resolver) -> Route:
+    """Look up the addresses of one named server (a smart host); no MX is asked for.
+
+    :raises NoSuchDomain: it has no address.
+    :raises DnsUnavailable: time-out or failure of a name server.
+    """
+    if dns.inet.is_address(host):
+        return Route((MxHost(host, 0, (host,)),), LONGEST_TTL)
+    found = await _host(dns.name.from_text(host), 0, resolver)
+    if found.host.addresses:
+        return Route((found.host,), found.ttl)
+    if found.is_complete:
+        raise NoSuchDomain(f"{host} has no address.")
+    raise DnsUnavailable(f"DNS did not answer for {host}.")
 
 
 def site_of(hosts: Sequence[MxHost]) -> str:

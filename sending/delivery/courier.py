@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from mailpush.mail.client import ConnectFailed, ConnectionLost, Session, TlsFailed, TlsPolicy, connect
@@ -32,7 +32,10 @@ UNREACHABLE_SECONDS = 60.0  # servers that could not be reached are left alone t
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How one SMTP conversation ended; without a `reply` no server decided, and `problem` says why."""
+    """How one SMTP conversation ended; without a `reply` no server decided, and `problem` says why.
+
+    `is_about_us`: the server did not let us in at all, so its reply says nothing of the message.
+    """
 
     message_id: int
     reply: Reply | None
@@ -40,6 +43,7 @@ class Delivery:
     host: str
     tls: bool | None
     seconds: float
+    is_about_us: bool = False
 
 
 Report = Callable[[Delivery], None]
@@ -61,7 +65,10 @@ class Terms:
 
     helo: str
     port: int
-    source_ip: str | None = None
+    tls: TlsPolicy = TlsPolicy.OPPORTUNISTIC
+    source_ips: tuple[str, ...] = ()  # one of them per connection; none: the system's choice
+    user: str = ""
+    password: str = field(default="", repr=False)
 
 
 class Courier:
@@ -116,7 +123,7 @@ class Pool:
 
     def add(self, parcel: Parcel) -> None:
         if time.monotonic() < self._unreachable_until:
-            parcel.report(Delivery(parcel.message_id, None, self._problem, "", None, 0.0))
+            parcel.report(Delivery(parcel.message_id, None, self._problem, "", None, 0.0, is_about_us=True))
             return
         self._waiting.append(parcel)
         while self._idle:
@@ -179,42 +186,50 @@ class Pool:
         """Connect to the first server that lets us in; report the parcel where none does."""
         began = time.monotonic()
         problems: list[str] = []
+        reply: Reply | None = None
         for host in parcel.route.in_order(random.Random()):  # noqa: S311 - sharing load, not keeping secrets
             for address in host.addresses:
                 try:
                     return Link(await self._connect(host, address), f"{host.name} [{address}]")
                 except ConnectFailed as failed:
                     problems.append(f"{host.name} [{address}]: {failed}")
-                    if failed.reply:  # it is there and says no: an answer like any other
-                        host_name = f"{host.name} [{address}]"
-                        seconds = time.monotonic() - began
-                        parcel.report(Delivery(parcel.message_id, failed.reply, "", host_name, None, seconds))
-                        return None
+                    reply = failed.reply or reply
         self._problem = "; ".join(problems)
         self._unreachable_until = time.monotonic() + UNREACHABLE_SECONDS
+        seconds = time.monotonic() - began
         for lost in (parcel, *self._waiting):
-            lost.report(Delivery(lost.message_id, None, self._problem, "", None, time.monotonic() - began))
+            lost.report(Delivery(lost.message_id, reply, self._problem, "", None, seconds, is_about_us=True))
         self._waiting.clear()
         return None
 
     async def _connect(self, host: MxHost, address: str) -> Session:
-        policy = TlsPolicy.OFF if host.name in self._plain_hosts else TlsPolicy.OPPORTUNISTIC
+        policy = TlsPolicy.OFF if host.name in self._plain_hosts else self._terms.tls
         try:
             return await self._dial(host, address, policy)
         except TlsFailed:
+            if policy is not TlsPolicy.OPPORTUNISTIC:
+                raise
             # Opportunistic (RFC 7435): a broken handshake must not stop the mail.
             self._plain_hosts.add(host.name)
             return await self._dial(host, address, TlsPolicy.OFF)
 
     async def _dial(self, host: MxHost, address: str, policy: TlsPolicy) -> Session:
-        return await connect(
+        ips = self._terms.source_ips
+        session = await connect(
             address,
             self._terms.port,
             helo=self._terms.helo,
-            source_ip=self._terms.source_ip,
+            source_ip=random.choice(ips) if ips else None,  # noqa: S311 - sharing load
             tls=policy,
             server_name=host.name,
         )
+        if self._terms.user:
+            try:
+                await session.login(self._terms.user, self._terms.password)
+            except BaseException:
+                await session.close()
+                raise
+        return session
 
 
 class Link:

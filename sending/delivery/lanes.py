@@ -266,10 +266,9 @@ class LaneWorker:
         """Leave the destination alone for a while when it asks for that, or cannot be reached."""
         for delivery in deliveries:
             asked = delivery.reply is not None and delivery.reply.slow_down
-            absent = delivery.reply is None and not delivery.host
-            if (asked or absent) and self._suspended_until is None:
+            if (asked or delivery.is_about_us) and self._suspended_until is None:
                 self._suspended_until = now + SUSPENSION
-                reason = str(delivery.reply) if delivery.reply else delivery.problem
+                reason = delivery.problem or str(delivery.reply)
                 Lane.objects.filter(stream=self.stream, site=self.site).update(
                     suspended_until=self._suspended_until, reason=ledger.words(reason)
                 )

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from mailpush.lib import dns
-from mailpush.mail.mx import DnsUnavailable, MxHost, NoSuchDomain, Resolver, Route, resolve, site_of
+from mailpush.mail.mx import DnsUnavailable, MxHost, NoSuchDomain, Resolver, Route, resolve, resolve_host, site_of
 from mailpush.mail.replies import Failure
 from sending import ledger
 from sending.delivery import claims
@@ -69,6 +69,8 @@ def sort_chunks(taken: list[claims.Claim], *, stream: str, courier: Courier) -> 
 
 async def _look_up(domains: set[str]) -> dict[str, Answer]:
     resolver = dns.resolver()
+    if settings.MAILPUSH_DELIVERY == "relay":
+        return dict.fromkeys(domains, await _relay(resolver))
     gate = asyncio.Semaphore(LOOKUPS_AT_ONCE)
 
     async def one(domain: str) -> Answer:
@@ -84,6 +86,14 @@ async def _answer(domain: str, resolver: Resolver) -> Answer:
         return await resolve(domain, resolver)
     except (NoSuchDomain, DnsUnavailable) as problem:
         return problem
+
+
+async def _relay(resolver: Resolver) -> Answer:
+    """Return the way to the smart host. Where it has none, that is ours to mend, not the recipients' fault."""
+    try:
+        return await resolve_host(settings.MAILPUSH_RELAY.host, resolver)
+    except (NoSuchDomain, DnsUnavailable) as problem:
+        return DnsUnavailable(f"The relay cannot be found: {problem}")
 
 
 @transaction.atomic
@@ -164,8 +174,3 @@ def _failed(row: Message, problem: NoSuchDomain | DnsUnavailable, *, stream: str
         invalid=status is Status.BOUNCED,
         next_attempt_at=retry,
     )
-
-
-def mail_port() -> int:
-    """Return the port of the recipients' mail servers."""
-    return settings.MAILPUSH_MX_PORT or 25

@@ -17,7 +17,7 @@ def judge(delivery: Delivery, message: Message, *, stream: str, now: datetime, c
     status, retry = Status.BOUNCED, None
     if reply and reply.verdict is Verdict.ACCEPTED:
         status = Status.DELIVERED
-    elif not _is_final(reply, failure):
+    elif delivery.is_about_us or not _is_final(reply, failure):
         retry = next_attempt(
             stream=stream, attempts=message.attempts + 1, accepted_at=message.created_at, now=now, chance=chance
         )
@@ -26,7 +26,7 @@ def judge(delivery: Delivery, message: Message, *, stream: str, now: datetime, c
         message_id=message.pk,
         status=status,
         at=now,
-        reply=words(str(reply) if reply else delivery.problem),
+        reply=words(delivery.problem or str(reply)),
         code=reply.code if reply else None,
         failure=failure or "",
         host=delivery.host,

@@ -63,10 +63,8 @@ def internet(tmp_path, settings):
     with Internet(tmp_path) as internet:
         settings.MAILPUSH_DNS_SERVERS = [("127.0.0.1", internet.dns_port)]
         settings.MAILPUSH_MX_PORT = internet.smtp_port
-        engine.courier.cache_clear()
         yield internet
-        engine.courier().stop()
-        engine.courier.cache_clear()
+        engine.stop_couriers()
 
 
 @pytest.fixture(scope="session")
