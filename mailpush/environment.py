@@ -87,9 +87,7 @@ class Environment:
         return [self._bind(name, part) for part in self._parts(name, default)]
 
     def name_servers(self, name: str) -> list[tuple[str, int]]:
-        return [
-            (server.host, server.port) for server in map(lambda part: self._bind(name, part), self._parts(name, ""))
-        ]
+        return [(server.host, server.port) for server in self.binds(name, "")]
 
     def pools(self, name: str) -> dict[str, list[str]]:
         """Read `pool=ip,pool=ip`; a pool may be named several times."""
