@@ -93,7 +93,7 @@ def start_scheduled(*, now: datetime) -> list[int]:
 
 
 def _start_or_say(batch: Batch, *, now: datetime) -> str:
-    if batch.list is None:
+    if batch.list is None or batch.list.deleted_at is not None:  # its rows go in slices, later
         return _("Its recipient list was deleted before the batch was due.")
     if not batch.sender.is_usable:
         return _("Its sender address could not be used when the batch was due.")
