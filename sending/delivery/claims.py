@@ -69,6 +69,8 @@ def _lease(chunk: Chunk, *, now: datetime) -> Claim:
         ledger.record(
             [ledger.Outcome(pk, Status.UNKNOWN, at=now, reply=CRASHED) for pk in chunk.in_flight],
         )
+        if chunk.batch_id:  # they may have been its last
+            ledger.finish_batches([chunk.batch_id], now=now)
     chunk.in_flight = []
     chunk.fence += 1
     chunk.leased_until = now + LEASE
