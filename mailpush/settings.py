@@ -4,6 +4,7 @@ import sys
 import tempfile
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
@@ -142,7 +143,7 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {"default": dict(dj_database_url.parse(DATABASE_URL or PLACES.postgres_url))}
+DATABASES: dict[str, dict[str, Any]] = {"default": dict(dj_database_url.parse(DATABASE_URL or PLACES.postgres_url))}
 # A server that restarts leaves the pool with dead connections; they are noticed before they are used.
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 # A pool per process: reconnecting for each task costs the server milliseconds of CPU.

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from email.utils import parseaddr
-from typing import Any
+from typing import Any, cast
 
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
+from django.core.mail.message import MIMEMixin
 from django.utils import timezone
-from senders.services.platform import platform_sender
 
+from senders.services.platform import platform_sender
 from sending.services import messages
 
 
@@ -19,8 +20,9 @@ class EmailBackend(BaseEmailBackend):
         return len(accepted)
 
     def _accept(self, mail: EmailMessage) -> Any:
+        message = cast(MIMEMixin, mail.message())  # the stubs are those of a later Django
         return messages.submit_mime(
-            mail.message().as_bytes(linesep="\r\n"),
+            message.as_bytes(linesep="\r\n"),
             sender=platform_sender(),
             recipients=[parseaddr(recipient)[1] for recipient in mail.recipients()],
             now=timezone.now(),

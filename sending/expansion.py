@@ -138,9 +138,9 @@ def _slice(batch_id: int, *, now: datetime) -> bool:
         _complete(batch, now=now)
         return False
     Batch.objects.filter(pk=batch_id).update(last_recipient=last, claimed_until=now + LEASE)
+    assert batch.day  # set by `start`
     numbers = {Status.QUEUED: queued, Status.SUPPRESSED: suppressed}
-    content = batch.content
-    ledger.accept(content, numbers, batch_id=batch_id, day=batch.day, now=now)
+    ledger.accept(batch.content, numbers, batch_id=batch_id, day=batch.day, now=now)
     return True
 
 
@@ -173,6 +173,7 @@ def _complete(batch: Batch, *, now: datetime) -> None:
     ledger.finish_batches([batch.pk], now=now)
     unsent = batch.requested - batch.total + batch.suppressed  # left the list meanwhile, or are suppressed
     if unsent > 0:
+        assert batch.day  # set by `start`
         quotas.give_back(batch.account, unsent, day=batch.day)
 
 

@@ -29,7 +29,7 @@ class Timeouts:
     quit: float = 5
 
 
-class ConnectFailed(Exception):  # noqa: N818 names what is the case
+class ConnectFailed(Exception):
     """The server could not be reached or did not let us in; no message was offered."""
 
     def __init__(self, stage: str, reason: str, reply: Reply | None = None) -> None:
@@ -46,7 +46,7 @@ class LoginRefused(ConnectFailed):
     """The relay did not take our name and password, or may not be trusted with them."""
 
 
-class ConnectionLost(Exception):  # noqa: N818 names what is the case
+class ConnectionLost(Exception):
     """The connection broke or the server left the protocol.
 
     `during_data` is true exactly when the end of the message may have reached the server but its answer did not

@@ -22,7 +22,7 @@ PARAM = re.compile(r"(?P<key>[A-Za-z0-9][A-Za-z0-9-]*)(?:=(?P<value>[\x21-\x3c\x
 XTEXT = re.compile(r"(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e]|\+[0-9A-F]{2})+")
 
 
-class BadCommand(Exception):  # noqa: N818 carries the reply
+class BadCommand(Exception):
     """The command cannot be obeyed; `reply` says why."""
 
     def __init__(self, code: int, text: str) -> None:

@@ -14,7 +14,7 @@ from mailpush.mail.wire import PeerSlow, Wire
 END_OF_DATA = b"\r\n.\r\n"
 
 
-class Farewell(Exception):  # noqa: N818 carries the last reply
+class Farewell(Exception):
     """The conversation is over; `reply` is the last word."""
 
     def __init__(self, code: int, text: str) -> None:

@@ -10,7 +10,7 @@ MAX_LINE = 4096  # RFC 5321 section 4.5.3.1.5 says 512; Exchange and Google writ
 MAX_LINES = 200  # no EHLO answer comes near
 
 
-class ReplyBroken(Exception):  # noqa: N818 names what is the case
+class ReplyBroken(Exception):
     """The peer sent what no mail server would."""
 
 

@@ -13,7 +13,7 @@ READ_AHEAD = 65_536
 CLOSING_TAKES = 5.0  # seconds until an orderly close is cut short
 
 
-class PeerGone(Exception):  # noqa: N818 names what is the case
+class PeerGone(Exception):
     """The connection ended."""
 
 

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from mailpush.mail.client import ConnectFailed, ConnectionLost, Session, TlsFailed, TlsPolicy, connect
@@ -101,7 +102,7 @@ class Courier:
             key = tuple(sorted(host.name for host in parcel.route.hosts))
             pool = self._pools.get(key)
             if pool is None:
-                pool = self._pools[key] = Pool(self._terms, emptied=lambda key=key: self._pools.pop(key, None))
+                pool = self._pools[key] = Pool(self._terms, emptied=partial(self._pools.pop, key, None))
             pool.add(parcel)
 
     async def _close(self) -> None:

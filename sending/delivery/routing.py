@@ -90,6 +90,7 @@ async def _answer(domain: str, resolver: Resolver) -> Answer:
 
 async def _relay(resolver: Resolver) -> Answer:
     """Return the way to the smart host. Where it has none, that is ours to mend, not the recipients' fault."""
+    assert settings.MAILPUSH_RELAY  # the settings refuse to be without
     try:
         return await resolve_host(settings.MAILPUSH_RELAY.host, resolver)
     except (NoSuchDomain, DnsUnavailable) as problem:

@@ -30,7 +30,7 @@ def due_lanes(*, now: datetime) -> list[tuple[str, str]]:
     """Return the lanes to wake, and note that they are being woken."""
     with connection.cursor() as cursor:
         cursor.execute(DISPATCH, {"now": now, "lost": now - WAKE_UP_LASTS})
-        return cursor.fetchall()
+        return [(stream, site) for stream, site in cursor.fetchall()]
 
 
 def arrived(stream: str, site: str, *, now: datetime) -> bool:

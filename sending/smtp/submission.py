@@ -6,7 +6,6 @@ from uuid import uuid4
 from django.core.cache import cache
 from django.db import Error as DatabaseError
 from django.utils import timezone
-from senders.services import senders
 
 from mailpush.lib.refusals import Refusal
 from mailpush.mail import submitted
@@ -15,6 +14,7 @@ from mailpush.mail.door import Session
 from mailpush.mail.envelope import Params
 from mailpush.mail.replies import Reply
 from senders.models import Sender
+from senders.services import senders
 from sending.services import messages
 from sending.smtp.running import in_thread
 

@@ -29,7 +29,8 @@ HEADERS = (
 )
 
 
-QUIET = logging.Logger("dkimpy", level=logging.CRITICAL)
+QUIET = logging.getLogger("dkimpy")
+QUIET.setLevel(logging.CRITICAL)
 
 
 def is_valid(message):

@@ -393,8 +393,8 @@ PIECES = st.binary(max_size=60) | st.sampled_from(
         b"AUTH PLAIN\r\n",
         b"AUTH LOGIN\r\n",
         b"\r\n",
+        *(b"MAIL FROM:", b"<a@a.test>", b" SIZE=1", b"\n", b"STARTTLS\r\n", b"QUIT\r\n", b"HELO x\r\n", b"BDAT "),
     ]
-    + [b"MAIL FROM:", b"<a@a.test>", b" SIZE=1", b"\n", b"STARTTLS\r\n", b"QUIT\r\n", b"HELO x\r\n", b"BDAT "]
 )
 
 
