@@ -27,7 +27,7 @@ class AccountForm(forms.Form):
 
 
 class ProfileForm(forms.Form):
-    name = forms.CharField(label=_("Name"), max_length=NAME_LENGTH, required=False)
+    name = forms.CharField(label=pgettext_lazy("person", "Name"), max_length=NAME_LENGTH, required=False)
     language = forms.ChoiceField(label=_("Language"), choices=_languages, required=False)
     time_zone = forms.ChoiceField(
         label=_("Time zone"), choices=_time_zones, help_text=_("Times on the pages are shown in it.")

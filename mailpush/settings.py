@@ -224,6 +224,7 @@ FILE_UPLOAD_PERMISSIONS = 0o600
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
 LOCALE_PATHS = [BASE_DIR / "mailpush" / "locale"]
+FORMAT_MODULE_PATH = "mailpush.formats"
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -2,13 +2,14 @@
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from mailpush.mail.variables import LENGTHS
 from recipients.models import LIST_NAME_LENGTH
 
 # What the manual calls the variables.
 VARIABLE_LABELS = {
-    "UserName": _("Name"),
+    "UserName": pgettext_lazy("person", "Name"),
     "NickName": _("Nickname"),
     "Gender": _("Salutation"),
     "Birthday": _("Birthday"),

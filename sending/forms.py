@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext_lazy
 
 from accounts.models import Account
 from domains.models import Domain
@@ -72,7 +72,7 @@ class OrderForm(forms.Form):
         widget=forms.RadioSelect,
     )
     at = forms.DateTimeField(
-        label=_("Time"),
+        label=pgettext_lazy("to begin", "Time"),
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import allauth
+import django
 import pytest
 from babel.messages.pofile import read_po
 from django.conf import settings
@@ -16,10 +17,13 @@ from mailpush.lib.borrowed_words import WORDS
 
 CATALOG = Path("zh_Hans", "LC_MESSAGES", "django.po")
 OURS = settings.BASE_DIR / "mailpush" / "locale" / CATALOG
-ALLAUTH = Path(allauth.__file__).parent / "locale" / CATALOG
+THEIRS = (
+    Path(allauth.__file__).parent / "locale" / CATALOG,
+    Path(django.__file__).parent / "contrib" / "auth" / "locale" / CATALOG,
+)
 
 # %(name)s of gettext, {UserName} of templates, and elements of HTML.
-FILLED_IN = re.compile(r"%\(\w+\)[sd]|\{\w+\}|</?[a-z][^>]*>")
+FILLED_IN = re.compile(r"%\(\w+\)[sd]|%d|\{\w+\}|</?[a-z][^>]*>")
 WITHOUT_GETTEXT = "The gettext programs are not installed (Debian: apt install gettext)."
 
 
@@ -61,8 +65,8 @@ def test_what_is_filled_in_is_the_same_in_both_languages():
     assert different == {}
 
 
-def test_borrowed_words_are_still_allauths():
-    theirs = {name(message)[1] for message in entries(ALLAUTH)}
+def test_borrowed_words_are_still_in_use_there():
+    theirs = {name(message)[1] for catalog in THEIRS for message in entries(catalog)}
 
     assert set(WORDS) - theirs == set()
 

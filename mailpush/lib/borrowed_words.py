@@ -1,10 +1,11 @@
-"""Words of allauth on our pages and in its mails, that our catalogues say differently.
+"""Words of allauth and Django on our pages and in their mails, that our catalogues say differently.
 
 Our catalogues are asked before those of the packages. Words are found in the sources, so those that no source
-of ours holds are held here; a test tells when allauth no longer says one of them.
+of ours holds are held here; a test tells when the packages no longer say one of them.
 """
 
 from django.utils.translation import gettext_noop as _
+from django.utils.translation import ngettext_lazy
 
 WORDS = (
     # Forms
@@ -66,4 +67,22 @@ WORDS = (
     _("A new set of Two-Factor Authentication recovery codes has been generated."),
     _("Authenticator App Activated"),
     _("Authenticator App Deactivated"),
+    # Django: what a password must be
+    _("Your password can’t be too similar to your other personal information."),
+    _("Your password can’t be a commonly used password."),
+    _("Your password can’t be entirely numeric."),
+    _("The password is too similar to the %(verbose_name)s."),
+    _("This password is too common."),
+    _("This password is entirely numeric."),
+)
+NUMBERED = (
+    ngettext_lazy(
+        "Your password must contain at least %(min_length)d character.",
+        "Your password must contain at least %(min_length)d characters.",
+    ),
+    # Django's own catalogue has this with another placeholder than its code.
+    ngettext_lazy(
+        "This password is too short. It must contain at least %d character.",
+        "This password is too short. It must contain at least %d characters.",
+    ),
 )

@@ -107,7 +107,7 @@ class Batch(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.template_name} to {self.list_name}"
+        return f"{self.template_name} → {self.list_name}"  # in no language: the audit log keeps it
 
     # Questions
 
