@@ -1,0 +1,1 @@
+"""What `manage.py chaos` does: send while processes are killed, then prove what became of every message."""

@@ -1,0 +1,55 @@
+"""The run inside its throwaway place: `python -m mailpush.runtime.chaos OPTIONS-AS-JSON`."""
+
+import asyncio
+import json
+import random
+import signal
+import sys
+
+import django
+from django.conf import settings
+
+from mailpush.runtime.benchmarks import throwaway
+from mailpush.runtime.locks import locked
+
+
+def main(options: str) -> None:
+    wanted = json.loads(options)
+    signal.signal(signal.SIGTERM, throwaway.end)
+    django.setup()
+    from mailpush.runtime.chaos.run import Chaos  # noqa: PLC0415 the apps are loaded from here on
+
+    sys.stdout.write(f"chaos: {wanted['messages']:,} messages, {wanted['kills']} kills, seed {wanted['seed']}\n\n")
+    chance = random.Random(wanted["seed"])  # noqa: S311 chaos, not secrets
+    write = _say_to_stderr if wanted["verbosity"] > 1 else _say_nothing
+    with locked(settings.PLACES.locks / "users"):  # as `up` does: processes of the run must not stop the databases
+        proof = asyncio.run(Chaos(wanted["messages"], wanted["kills"], _say, write, chance).run())
+    _say("")
+    for key, number in proof.numbers.items():
+        _say(f"  {key:<12}{number:>12,}")
+    _say("")
+    for line in proof.notes:
+        _say(f"  {line}")
+    for line in proof.problems:
+        _say(f"  WRONG: {line}")
+    _say("  Nothing is lost, and the sums add up." if proof.holds else "  The promise is broken.")
+    if wanted["json"]:
+        _say(json.dumps(proof.numbers))
+    sys.exit(not proof.holds)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _say_to_stderr(name: str, line: str) -> None:
+    sys.stderr.write(f"{name:<10} | {line}\n")
+
+
+def _say_nothing(_name: str, _line: str) -> None:
+    """Log lines of processes that are killed on purpose tell nothing new."""
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
