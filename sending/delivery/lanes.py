@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -108,8 +109,12 @@ class LaneWorker:
         room = WINDOW - len(self._run_of) - sum(run.left for run in self._runs.values())
         if room <= 0 or self._is_over():
             return
-        for claim in claims.take(stream=self.stream, site=self.site, enough=room, now=timezone.now()):
-            self._runs[claim.chunk_id] = self._load(claim)
+        # Patiently: this thread holds what servers have said of earlier chunks.
+        taken = self._patiently(
+            lambda: claims.take(stream=self.stream, site=self.site, enough=room, now=timezone.now())
+        )
+        for claim in taken:
+            self._runs[claim.chunk_id] = self._patiently(partial(self._load, claim))
 
     def _load(self, claim: claims.Claim) -> Run:
         rows = {row.pk: row for row in Message.objects.filter(pk__in=claim.messages, status__in=WAITING)}
@@ -269,12 +274,13 @@ class LaneWorker:
             if (asked or delivery.is_about_us) and self._suspended_until is None:
                 self._suspended_until = now + SUSPENSION
                 reason = delivery.problem or str(delivery.reply)
-                Lane.objects.filter(stream=self.stream, site=self.site).update(
-                    suspended_until=self._suspended_until, reason=ledger.words(reason)
+                lane = Lane.objects.filter(stream=self.stream, site=self.site)
+                self._patiently(
+                    partial(lane.update, suspended_until=self._suspended_until, reason=ledger.words(reason))
                 )
 
     def _patiently(self, write: Callable[[], Answer]) -> Answer:
-        """Write, and again while the database is away: what a server has said must not be forgotten."""
+        """Ask the database, and again while it is away: what a server has said must not be forgotten."""
         until = time.monotonic() + DATABASE_PATIENCE
         while True:
             try:
