@@ -1,0 +1,246 @@
+"""Foreign servers that tests start for themselves, each on loopback with a folder of its own."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+import dns.exception
+import dns.message
+import dns.query
+import dns.rdatatype
+import pytest
+
+HOST = "127.0.0.1"
+PATIENCE = 30  # seconds for a start or a reload
+SBIN = "/usr/sbin:/sbin"  # where Debian keeps servers; not on everybody's path
+
+
+def program(name: str) -> str:
+    """Return where a program is; skip the test where it is missing, fail it in CI."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{SBIN}")
+    if found:
+        return found
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{name} is missing.")
+    pytest.skip(f"{name} is not installed.")
+
+
+def must_be_root(why: str) -> None:
+    if os.geteuid():
+        pytest.skip(why)
+
+
+def free_port() -> int:
+    with socket.create_server((HOST, 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+class Program:
+    """A server in the foreground for the length of a block."""
+
+    command: list[str]
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.log = folder / "output.log"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(self.command, cwd=self.folder, stdout=log, stderr=log)
+        self.wait_until(self.is_up)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(PATIENCE)
+
+    def is_up(self) -> bool:
+        with suppress(OSError), socket.create_connection((HOST, self.port), timeout=1):
+            return True
+        return False
+
+    def wait_until(self, condition) -> None:
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            code = self._process.poll()
+            if code is not None or time.monotonic() > end:
+                pytest.fail(f"{self.command[0]} ({code}): {self.log.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.05)
+
+
+class Nsd(Program):
+    """NLnet Labs' authoritative name server, for the whole world of names; short ones are below `example`."""
+
+    FIXED = """$TTL 1
+. SOA ns.example. root.example. {serial} 3600 600 86400 1
+. NS ns.example.
+ns.example. A 127.0.0.1
+$ORIGIN example.
+"""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._serial = 0
+        self._write([])
+        settings = folder / "nsd.conf"
+        settings.write_text(
+            f"""
+server:
+    ip-address: {HOST}@{self.port}
+    server-count: 1
+    username: ""
+    zonesdir: "{folder}"
+    database: ""
+    pidfile: "{folder}/nsd.pid"
+    zonelistfile: "{folder}/zone.list"
+    xfrdfile: "{folder}/xfrd.state"
+    xfrdir: "{folder}"
+remote-control:
+    control-enable: no
+zone:
+    name: "."
+    zonefile: world.zone
+"""
+        )
+        self.command = [program("nsd"), "-d", "-c", str(settings)]
+
+    def publish(self, *lines: str) -> None:
+        """Serve these lines of a zone file, and nothing else but its frame.
+
+        By a new start: after a reload the old processes answer for a moment longer.
+        """
+        self.stop()
+        self._write(lines)
+        self.start()
+
+    def txt(self, name: bytes, timeout: float = 5) -> bytes:
+        """Look a text record up, as dkimpy asks its `dnsfunc` to."""
+        question = dns.message.make_query(name.decode(), dns.rdatatype.TXT, use_edns=0, payload=4096)
+        answer = dns.query.udp(question, HOST, port=self.port, timeout=timeout)
+        return b"".join(answer.answer[0][0].strings) if answer.answer else b""
+
+    def is_up(self) -> bool:
+        return self._served_serial() == self._serial
+
+    def _write(self, lines) -> None:
+        self._serial += 1
+        zone = self.FIXED.format(serial=self._serial) + "\n".join(lines) + "\n"
+        (self.folder / "world.zone").write_text(zone)
+
+    def _served_serial(self) -> int:
+        question = dns.message.make_query(".", dns.rdatatype.SOA)
+        with suppress(OSError, dns.exception.DNSException):
+            answer = dns.query.udp(question, HOST, port=self.port, timeout=1).answer
+            return answer[0][0].serial if answer else 0
+        return 0
+
+
+class SmtpSink(Program):
+    """Postfix's test server: it takes everything and writes each mail to a file."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._mails = folder / "mails"
+        self._mails.mkdir()
+        # It insists on another user when it is root, and then writes where that one may.
+        self._mails.chmod(0o777)
+        as_root = ["-u", "nobody", "-R", str(folder)] if os.geteuid() == 0 else []
+        self.command = [program("smtp-sink"), *as_root, "-d", "mails/%M.", f"{HOST}:{self.port}", "100"]
+
+    @property
+    def mails(self) -> list[tuple[dict[str, str], bytes]]:
+        """Each mail as its envelope (`X-Mail-Args`, `X-Rcpt-Args`…) and its bytes."""
+        return [_opened(path.read_bytes()) for path in sorted(self._mails.iterdir())]
+
+
+def _opened(dumped: bytes) -> tuple[dict[str, str], bytes]:
+    """Cut a dump after the `Received` header that the sink has put before the mail."""
+    envelope, _, rest = dumped.partition(b"Received: ")
+    lines = rest.split(b"\n")
+    ours = next(n for n, line in enumerate(lines[1:], 1) if not line.startswith((b"\t", b" ")))
+    notes = (line.partition(": ") for line in envelope.decode().splitlines())
+    return {name: value for name, _, value in notes}, b"\r\n".join(line.rstrip(b"\r") for line in lines[ours:])
+
+
+class Postfix(Program):
+    """A whole Postfix for two domains, with STARTTLS and a table of the mailboxes that exist."""
+
+    MAIN = """
+compatibility_level = 3.6
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+queue_directory = {folder}/queue
+data_directory = {folder}/data
+maillog_file = {folder}/mail.log
+maillog_file_prefixes = {folder}
+myhostname = mx.north.example
+mydestination =
+alias_maps =
+local_transport = error:no local mailboxes
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+virtual_mailbox_domains = {domains}
+virtual_mailbox_maps = texthash:{folder}/mailboxes
+virtual_mailbox_base = {folder}/boxes
+virtual_uid_maps = static:65534
+virtual_gid_maps = static:65534
+virtual_minimum_uid = 1000
+smtpd_tls_security_level = {tls}
+smtpd_tls_cert_file = {folder}/door.pem
+smtpd_tls_key_file = {folder}/door.pem
+smtpd_peername_lookup = no
+smtpd_recipient_restrictions = reject_unauth_destination
+smtpd_relay_restrictions = reject_unauth_destination
+"""
+    MASTER = """
+{port} inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+proxymap unix - - n - - proxymap
+error unix - - n - - error
+virtual unix - n n - - virtual
+anvil unix - - n - 1 anvil
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+    def __init__(self, folder: Path, *, mailboxes: tuple[str, ...], pem: bytes, tls: str = "may") -> None:
+        super().__init__(folder)
+        domains = " ".join({address.partition("@")[2] for address in mailboxes})
+        for name in ("queue", "data", "boxes"):
+            (folder / name).mkdir()
+        shutil.chown(folder / "data", "postfix")
+        (folder / "boxes").chmod(0o777)
+        (folder / "door.pem").write_bytes(pem)
+        (folder / "mailboxes").write_text("".join(f"{address} {address}/\n" for address in mailboxes))
+        (folder / "main.cf").write_text(self.MAIN.format(folder=folder, domains=domains, tls=tls))
+        (folder / "master.cf").write_text(self.MASTER.format(port=f"{HOST}:{self.port}"))
+        self.command = [program("postfix"), "-c", str(folder), "start-fg"]
+
+    def stop(self) -> None:
+        subprocess.run([self.command[0], "-c", str(self.folder), "stop"], check=False, capture_output=True)
+        super().stop()
+
+    def mails_of(self, address: str) -> list[bytes]:
+        return [path.read_bytes() for path in (self.folder / "boxes" / address / "new").glob("*")]
+
+    def wait_for_mail(self, address: str) -> bytes:
+        """Return what was put into a mailbox; that happens after the sender has had its answer."""
+        self.wait_until(lambda: bool(self.mails_of(address)))
+        return self.mails_of(address)[0]
