@@ -13,6 +13,7 @@ from mailpush.runtime import probes
 from mailpush.runtime.borrowing import STARTS_WITHIN, configured, stop
 from mailpush.runtime.demo import DemoLogins, create_demo
 from mailpush.runtime.embedded import Server, ServerFailed
+from mailpush.runtime.nursery import Nursery
 from mailpush.runtime.parts import database_part, parts, sandbox_part
 from mailpush.runtime.pending import pending_steps
 from mailpush.runtime.steps import run_step
@@ -27,10 +28,10 @@ NAME_WIDTH = 10
 class Launch:
     """One run of `up`."""
 
-    def __init__(self, say: Callable[[str], None], *, wants_demo: bool) -> None:
+    def __init__(self, say: Callable[[str], None], nursery: Nursery, *, wants_demo: bool) -> None:
         self._say = say
         self._wants_demo = wants_demo
-        self._supervisor = Supervisor(self._write, str(settings.BASE_DIR))
+        self._supervisor = Supervisor(self._write, nursery)
         self._databases: list[Supervised] = []
         self._sandbox: list[Supervised] = []
 

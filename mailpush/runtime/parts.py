@@ -10,10 +10,10 @@ from django.core.management import get_commands
 
 from mailpush.runtime.embedded import Server
 
-MANAGE = (sys.executable, str(settings.BASE_DIR / "manage.py"))
-# Its warning of root is meant for pickled tasks, which we do not accept.
-QUIETLY = ("-W", "ignore:You're running the worker with superuser")
-CELERY = (sys.executable, *QUIETLY, "-m", "celery", "--quiet", "--app", "mailpush")
+# Celery's warning of root is meant for pickled tasks, which we do not accept.
+PYTHON = (sys.executable, "-W", "ignore:You're running the worker with superuser")
+MANAGE = (*PYTHON, str(settings.BASE_DIR / "manage.py"))
+CELERY = (*PYTHON, "-m", "celery", "--quiet", "--app", "mailpush")
 WORKER = (*CELERY, "worker", "--without-gossip", "--without-mingle", "--without-heartbeat", "--pool", "threads")
 
 BATCH_THREADS = 24  # lanes that one process delivers at a time; they wait for the network most of it
@@ -34,6 +34,11 @@ class Part:
     # What the kernel sends when `up` itself is killed. Workers go at once: their clean end would wait
     # for databases that are going too, and what they were doing is in the rows.
     death_signal: signal.Signals = signal.SIGKILL
+
+    @property
+    def script(self) -> tuple[str, ...]:
+        """The command without its interpreter, where it is a Python program of ours; empty for others."""
+        return self.command[len(PYTHON) :] if self.command[: len(PYTHON)] == PYTHON else ()
 
 
 def database_part(server: Server) -> Part:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+from mailpush.runtime.nursery import LONGEST_LINE, Child, Nursery
 from mailpush.runtime.parts import Part
 from mailpush.runtime.processes import dies_with_parent, run_as
 
@@ -15,7 +16,6 @@ FIRST_TRIES = 3  # deaths before everything is up, after which a part counts as 
 HEALTHY_AFTER = 60.0  # seconds of life after which the back-off starts over
 LONGEST_PAUSE = 30.0
 KEPT_LINES = 12
-LONGEST_LINE = 1024 * 1024
 
 
 class PartFailed(Exception):
@@ -28,13 +28,13 @@ class PartFailed(Exception):
 class Supervised:
     """One part: the process that is its current life, and the lives to come."""
 
-    def __init__(self, part: Part, write: Callable[[str, str], None], cwd: str) -> None:
+    def __init__(self, part: Part, write: Callable[[str, str], None], nursery: Nursery) -> None:
         self.part = part
         self.lines: deque[str] = deque(maxlen=KEPT_LINES)
         self.has_come_up = False  # once up, it is restarted for ever
         self._write = write
-        self._cwd = cwd
-        self._process: asyncio.subprocess.Process | None = None
+        self._nursery = nursery
+        self._process: asyncio.subprocess.Process | Child | None = None
         self._started_at = 0.0
         self._is_stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -82,17 +82,7 @@ class Supervised:
         if self.part.prepare:
             await asyncio.to_thread(self.part.prepare)
         self._started_at = time.monotonic()
-        self._process = await asyncio.create_subprocess_exec(
-            *self.part.command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            limit=LONGEST_LINE,
-            cwd=self._cwd,
-            **run_as(self.part.user),
-            start_new_session=True,  # Ctrl-C is ours to hand on, in order
-            preexec_fn=dies_with_parent(self.part.death_signal),
-        )
+        self._process = await self._begin()
         reading = asyncio.create_task(self._read_lines(self._process))
         code = await self._process.wait()
         # What a killed process started itself may hold its port, or its data, or our pipe.
@@ -100,7 +90,21 @@ class Supervised:
         await reading
         return code
 
-    async def _read_lines(self, process: asyncio.subprocess.Process) -> None:
+    async def _begin(self) -> asyncio.subprocess.Process | Child:
+        if self.part.script:
+            return await self._nursery.bear(self.part.script, death_signal=self.part.death_signal)
+        return await asyncio.create_subprocess_exec(
+            *self.part.command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            limit=LONGEST_LINE,
+            **run_as(self.part.user),
+            start_new_session=True,  # Ctrl-C is ours to hand on, in order
+            preexec_fn=dies_with_parent(self.part.death_signal),
+        )
+
+    async def _read_lines(self, process: asyncio.subprocess.Process | Child) -> None:
         assert process.stdout
         while True:
             try:
@@ -122,15 +126,15 @@ class Supervised:
 class Supervisor:
     """A set of parts that live and end together."""
 
-    def __init__(self, write: Callable[[str, str], None], cwd: str) -> None:
+    def __init__(self, write: Callable[[str, str], None], nursery: Nursery) -> None:
         self._write = write
-        self._cwd = cwd
+        self._nursery = nursery
         self._parts: list[Supervised] = []
         # Set when a part cannot be kept running.
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def start(self, parts: Iterable[Part]) -> list[Supervised]:
-        started = [Supervised(part, self._write, self._cwd) for part in parts]
+        started = [Supervised(part, self._write, self._nursery) for part in parts]
         self._parts += started
         for part in started:
             part.start().add_done_callback(self._note_failure)

@@ -33,6 +33,7 @@ class Command(BaseCommand):
             address=bind.host,
             port=bind.port,
             interface=Interfaces.WSGI,
+            process_name="mailpush run_web",
             workers=workers,
             blocking_threads=THREADS,
             backlog=BACKLOG,

@@ -12,6 +12,7 @@ from mailpush.places import Places
 from mailpush.runtime.embedded import ServerFailed
 from mailpush.runtime.launch import Launch
 from mailpush.runtime.locks import Locked, locked
+from mailpush.runtime.nursery import Newborn, Nursery
 from mailpush.runtime.steps import StepFailed
 from mailpush.runtime.supervisor import PartFailed
 from mailpush.sandbox.ports import choose_ports
@@ -29,6 +30,13 @@ class Command(BaseCommand):
     def handle(self, *, no_demo: bool, **_options: Any) -> None:
         places: Places = settings.PLACES
         places.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.chdir(settings.BASE_DIR)
+        try:
+            # First of all: what is forked from it must not inherit locks, threads or connections.
+            self._nursery = Nursery()
+        except Newborn as newborn:
+            newborn.live()
+            return
         try:
             with locked(places.locks / "up"):
                 self._have_free_ports(places)
@@ -51,7 +59,7 @@ class Command(BaseCommand):
             ) from None
 
     async def _launch(self, *, wants_demo: bool) -> None:
-        await Launch(self._say, wants_demo=wants_demo).run()
+        await Launch(self._say, self._nursery, wants_demo=wants_demo).run()
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
