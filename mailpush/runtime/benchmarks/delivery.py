@@ -27,7 +27,7 @@ from mailpush.runtime.benchmarks.processes import (
 from mailpush.runtime.benchmarks.throwaway import HOST, free_ports
 from mailpush.runtime.parts import MANAGE, Part, parts
 from sending import expansion, tasks
-from sending.models import Batch
+from sending.models import Batch, Lane, Status
 
 SINK_CONNECTIONS = 1024
 WARM_UP = 500  # mails, so that destinations are known and code is loaded
@@ -35,7 +35,7 @@ PEER_MAILS = 300  # more does not change its rate
 POLL = 0.05
 ABSENT_PEERS = ("Postfix with OpenDKIM", "django-post-office")
 WAKE_EVERY = 1.0  # seconds, as beat does
-GIVE_UP_AFTER = 60.0  # seconds without progress
+GIVE_UP_AFTER = 150.0  # seconds without progress
 
 
 class Stuck(Exception):
@@ -137,11 +137,19 @@ def _send(batch: Batch, *, watched: list[int] | None = None) -> tuple[float, flo
         if batch.delivered > delivered:
             delivered, moved_at = batch.delivered, now
         if now - moved_at > GIVE_UP_AFTER:
-            raise Stuck(f"{batch.delivered} of {batch.total} were delivered, then nothing moved.")
+            raise Stuck(f"{batch.delivered} of {batch.total} were delivered, then nothing moved. {_state(batch)}")
     seconds = time.perf_counter() - begun
     if batch.delivered != batch.total:
-        raise Stuck(f"Only {batch.delivered} of {batch.total} were delivered.")
+        raise Stuck(f"Only {batch.delivered} of {batch.total} were delivered. {_state(batch)}")
     return seconds, peak
+
+
+def _state(batch: Batch) -> str:
+    """Return what stands in the way, as far as the rows tell."""
+    last = batch.messages.exclude(last_reply="").exclude(status=Status.DELIVERED).first()
+    chunks = [f"{chunk} (fence {chunk.fence}, {len(chunk.in_flight)} in flight)" for chunk in batch.chunks.all()]
+    lanes = [f"{lane} until {lane.suspended_until:%X}: {lane.reason}" for lane in Lane.objects.exclude(reason="")]
+    return f"Queue: {chunks}. Suspended lanes: {lanes}. Words: {last.last_reply if last else 'none'}."
 
 
 def _us(seconds: float) -> str:

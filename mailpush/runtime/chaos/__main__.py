@@ -11,19 +11,25 @@ from django.conf import settings
 
 from mailpush.runtime.benchmarks import throwaway
 from mailpush.runtime.locks import locked
+from mailpush.runtime.nursery import Newborn, Nursery
 
 
 def main(options: str) -> None:
     wanted = json.loads(options)
     signal.signal(signal.SIGTERM, throwaway.end)
     django.setup()
+    try:
+        nursery = Nursery()  # before there are threads, connections and locks
+    except Newborn as newborn:
+        newborn.live()
+        return
     from mailpush.runtime.chaos.run import Chaos  # noqa: PLC0415 the apps are loaded from here on
 
     sys.stdout.write(f"chaos: {wanted['messages']:,} messages, {wanted['kills']} kills, seed {wanted['seed']}\n\n")
     chance = random.Random(wanted["seed"])  # noqa: S311 chaos, not secrets
     write = _say_to_stderr if wanted["verbosity"] > 1 else _say_nothing
     with locked(settings.PLACES.locks / "users"):  # as `up` does: processes of the run must not stop the databases
-        proof = asyncio.run(Chaos(wanted["messages"], wanted["kills"], _say, write, chance).run())
+        proof = asyncio.run(Chaos(wanted["messages"], wanted["kills"], _say, write, chance).run(nursery))
     _say("")
     for key, number in proof.numbers.items():
         _say(f"  {key:<12}{number:>12,}")

@@ -12,6 +12,7 @@ from mailpush.runtime import probes
 from mailpush.runtime.borrowing import STARTS_WITHIN, configured
 from mailpush.runtime.chaos import sink
 from mailpush.runtime.embedded import ServerFailed
+from mailpush.runtime.nursery import Nursery
 from mailpush.runtime.parts import MANAGE, Part, database_part, parts
 from mailpush.runtime.steps import run_step
 from mailpush.runtime.supervisor import Supervised, Supervisor
@@ -23,16 +24,16 @@ LEFT_OUT = {"web", "mx"}  # nothing of the run passes through them
 class Platform:
     """Databases, workers, beat and the submission door; beside them the outside world, which is not killed."""
 
-    def __init__(self, write: Callable[[str, str], None], books: Path) -> None:
+    def __init__(self, write: Callable[[str, str], None], nursery: Nursery, books: Path) -> None:
         self._write = write
-        self._supervisor = Supervisor(write, str(settings.BASE_DIR))
+        self._supervisor = Supervisor(write, nursery)
         self._databases: list[Supervised] = []
         self._world = [
             Part("sandbox", (*MANAGE, "run_sandbox", "--discard")),
             Part("sink", (sys.executable, "-m", sink.__name__, str(settings.MAILPUSH_MX_PORT), str(books))),
         ]
         self._outside: list[Supervised] = []
-        self.parts: list[Part] = []  # what may be killed
+        self.inside: list[Supervised] = []  # what may be killed
 
     async def start(self) -> None:
         """:raises ServerFailed, StepFailed, PartFailed: when something does not come up."""
@@ -41,12 +42,12 @@ class Platform:
         for server in servers:
             server.prepare()
         own = [part for part in parts() if part.name not in LEFT_OUT]
-        self.parts = [*map(database_part, servers), *own]
         self._databases = self._supervisor.start(map(database_part, servers))
         for server in servers:
             await self._until(server.is_ready, server.name)
         await run_step(self._write, "migrate", "--no-input", "--verbosity", "0")
         started = self._supervisor.start(own)
+        self.inside = [*self._databases, *started]
         names = [each.part.name for each in (*self._outside, *started)]
         await self._until(lambda: not probes.missing(names) and self._supervisor.are_settled(2.0), ", ".join(names))
         self._supervisor.trust()

@@ -23,6 +23,7 @@ from mailpush.runtime.chaos import victims
 from mailpush.runtime.chaos.door_client import DoorClient
 from mailpush.runtime.chaos.platform import Platform
 from mailpush.runtime.chaos.proof import Kill, Proof, Row, Taken, prove
+from mailpush.runtime.nursery import Nursery
 from senders.services import senders
 from sending import return_path
 from sending.models import Batch, Chunk, Event, Lane, Message
@@ -64,10 +65,10 @@ class Chaos:
     chance: random.Random
     kills: list[Kill] = field(default_factory=list)
 
-    async def run(self) -> Proof:
+    async def run(self, nursery: Nursery) -> Proof:
         """:raises ServerFailed, StepFailed, PartFailed: when the platform cannot be started."""
         books = settings.PLACES.data / "sink.log"
-        platform = Platform(self.write, books)
+        platform = Platform(self.write, nursery, books)
         try:
             await platform.start()
             client = await asyncio.to_thread(_in_database, self._begin)
@@ -104,7 +105,7 @@ class Chaos:
             while await self._settled() < goal and time.monotonic() - last < KILL_AT_LEAST_EVERY:  # noqa: ASYNC110
                 await asyncio.sleep(LOOK_EVERY)
             await asyncio.sleep(self.chance.random() * LOOK_EVERY)
-            kill = await asyncio.to_thread(victims.kill, kind, platform.parts, self.chance)
+            kill = await asyncio.to_thread(victims.kill, kind, platform.inside, self.chance)
             self.kills.append(kill)
             self.say(
                 f"{kill.at - began:6.1f} s  kill {number}: {kill.victim}, {await self._settled()} messages settled"

@@ -7,13 +7,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-import psutil  # type: ignore[import-untyped]
 import redis
 from django.conf import settings
 
 from mailpush.runtime.chaos.proof import Kill
-from mailpush.runtime.embedded import Postgres, Valkey
-from mailpush.runtime.parts import Part
+from mailpush.runtime.embedded import Valkey
+from mailpush.runtime.supervisor import Supervised
 
 FLUSH = "broker flushed"
 POLL = 0.05
@@ -40,29 +39,19 @@ def deal(chance: random.Random) -> Iterator[str]:
         yield from chance.sample(DECK, len(DECK))
 
 
-def kill(kind: str, parts: Sequence[Part], chance: random.Random) -> Kill:
+def kill(kind: str, inside: Sequence[Supervised], chance: random.Random) -> Kill:
     """Kill one of a kind, waiting for one that lives; return what and when."""
     if kind == FLUSH:
         return Kill(_flush(), FLUSH)
-    victim = chance.choice([part for part in parts if part.name.partition("-")[0] == kind])
-    while (pid := _pid(victim)) is None:
+    victim = chance.choice([each for each in inside if each.part.name.partition("-")[0] == kind])
+    while not victim.age:
         time.sleep(POLL)
+    process = victim._process  # noqa: SLF001 nobody but chaos kills behind the supervisor's back
+    assert process
     at = time.time()
     with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-    return Kill(at, victim.name)
-
-
-def _pid(part: Part) -> int | None:
-    """Return the process of a part; None between two lives."""
-    for server in (Postgres(settings.PLACES), Valkey(settings.PLACES)):
-        if server.name == part.name:
-            return server.running_pid()
-    for child in psutil.Process().children():
-        with suppress(psutil.NoSuchProcess):
-            if tuple(child.cmdline()) == part.command:
-                return int(child.pid)
-    return None
+        os.kill(process.pid, signal.SIGKILL)
+    return Kill(at, victim.part.name)
 
 
 def _flush() -> float:
