@@ -29,7 +29,7 @@ class ExpiredToken(BadToken):
 def make(purpose: str, number: int, *, today: date) -> str:
     """Return 29 lower-case letters and digits that name `number` (below 2**48) for `purpose`."""
     body = number.to_bytes(NUMBER_BYTES, "big") + (today - EPOCH).days.to_bytes(2, "big")
-    return base64.b32encode(body + _mac(_keys()[0], purpose, body)).decode().rstrip("=").lower()
+    return _written(body + _mac(_keys()[0], purpose, body))
 
 
 def read(purpose: str, token: str, *, now: datetime | None = None, lasts: timedelta | None = None) -> int:
@@ -42,6 +42,8 @@ def read(purpose: str, token: str, *, now: datetime | None = None, lasts: timede
         raw = base64.b32decode(token.upper() + "=" * (-len(token) % 8))
     except ValueError as error:
         raise BadToken(token) from error
+    if _written(raw) != token.lower():  # the last character has a spare bit
+        raise BadToken(token)
     body, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
     if len(body) != NUMBER_BYTES + 2 or not any(hmac.compare_digest(mac, _mac(key, purpose, body)) for key in _keys()):
         raise BadToken(token)
@@ -49,6 +51,10 @@ def read(purpose: str, token: str, *, now: datetime | None = None, lasts: timede
     if lasts is not None and (now or datetime.now(UTC)).date() > made_on + lasts:
         raise ExpiredToken(token)
     return int.from_bytes(body[:NUMBER_BYTES], "big")
+
+
+def _written(raw: bytes) -> str:
+    return base64.b32encode(raw).decode().rstrip("=").lower()
 
 
 def _mac(key: bytes, purpose: str, body: bytes) -> bytes:
