@@ -79,7 +79,7 @@ def change_settings(*, by: Actor, name: str, time_zone: str) -> None:
 
     account = by.account
     before = {"name": account.name, "time_zone": account.time_zone}
-    account.name, account.time_zone = name.strip(), time_zone
+    account.name, account.time_zone = " ".join(name.split()), time_zone  # it stands in subjects of mails
     account.save(update_fields=["name", "time_zone"])
     after = {"name": account.name, "time_zone": account.time_zone}
     if after != before:

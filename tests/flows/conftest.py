@@ -1,5 +1,6 @@
 """The whole of mailpush as `up` runs it, and a visitor in Chromium."""
 
+import http.client
 import json
 import os
 import shutil
@@ -8,12 +9,19 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from django.conf import settings
 from playwright.sync_api import sync_playwright
+
+from mailpush.places import Places
+from mailpush.sandbox.world import Mail, World
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # Without these the browser asks for hosts of its maker, which tests must not.
@@ -29,6 +37,8 @@ class Platform:
 
     def __init__(self, folder: Path) -> None:
         web, submission, mx = (free_port() for _ in range(3))
+        self.places = Places(folder)
+        self.web_port = web
         self.url = f"http://localhost:{web}"
         self.submission_port = submission
         self.environment = {
@@ -76,6 +86,66 @@ class Platform:
         )
         return json.loads(done.stdout)
 
+    def query(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Ask the platform's own database."""
+        with psycopg.connect(self.places.postgres_url) as connection:
+            return connection.execute(statement, values).fetchall()
+
+    def inbox(self, search: str) -> list[Mail]:
+        """Return what has arrived in the pretend internet for recipients with these letters."""
+        return World(self.places.sandbox).mails(search=search, limit=5000)
+
+    def is_ready(self) -> bool:
+        door = http.client.HTTPConnection("127.0.0.1", self.web_port, timeout=10)
+        try:
+            door.request("GET", "/readyz", headers={"Host": "localhost"})
+            return door.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            door.close()
+
+    def parts(self, words: str) -> set[int]:
+        """Return the parts with these words in their command: each leads a session of its own."""
+        return {pid for pid in self.processes(words) if os.getsid(pid) == pid}
+
+    def processes(self, words: str) -> set[int]:
+        """Return every process below `up` with these words in its command."""
+        assert self._process
+        return {pid for pid in _below(self._process.pid) if words in _command_line(pid)}
+
+    def kill(self, words: str) -> None:
+        """Kill parts outright, and wait until others run in their place and everything answers."""
+        killed = self.parts(words)
+        assert killed
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        self.wait_until(
+            lambda: len(self.parts(words)) == len(killed) and not self.parts(words) & killed and self.is_ready()
+        )
+
+    def wait_until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                pytest.fail(f"Waited in vain:\n{self.log.read_text()[-5000:]}")
+            time.sleep(0.2)
+
+
+def _below(pid: int) -> set[int]:
+    """Return the children of a process, and theirs."""
+    children: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            children.update(map(int, task.read_text().split()))
+    return children.union(*map(_below, children))
+
+
+def _command_line(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return ""
+
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -93,7 +163,7 @@ def platform():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop must not outlive the module: others have loops of their own
 def browser():
     if not CHROMIUM:
         if os.environ.get("CI") == "true":
