@@ -17,7 +17,7 @@ from mailpush.lib import dns
 from mailpush.mail.mx import DnsUnavailable, MxHost, NoSuchDomain, Resolver, Route, resolve, resolve_host, site_of
 from mailpush.mail.replies import Failure
 from sending import ledger
-from sending.delivery import claims
+from sending.delivery import claims, shaping
 from sending.delivery.courier import Courier
 from sending.delivery.retries import next_attempt
 from sending.models import UNROUTED, Chunk, Destination, Message, Status
@@ -44,7 +44,13 @@ class Answers:
         if domain in self.sites:
             return self.sites[domain]
         answer = self.fresh[domain]
-        return site_of(answer.hosts) if isinstance(answer, Route) else answer
+        return _site(answer) if isinstance(answer, Route) else answer
+
+
+def _site(found: Route) -> str:
+    """Return what all domains at one provider share, so that they share its limits and connections."""
+    names = [host.name for host in sorted(found.hosts, key=lambda host: (host.preference, host.name))]
+    return shaping.current(timezone.now()).site_for(names, site_of(found.hosts))
 
 
 def route(destination: Destination) -> Route:
@@ -143,7 +149,7 @@ def _remember(answers: dict[str, Answer], *, now: datetime) -> None:
         (
             Destination(
                 domain=domain,
-                site=site_of(answer.hosts),
+                site=_site(answer),
                 hosts=[asdict(host) for host in answer.hosts],
                 expires_at=now + min(max(timedelta(seconds=answer.ttl), BELIEVED_AT_LEAST), BELIEVED_AT_MOST),
             )

@@ -1,10 +1,11 @@
-"""Contents, batches, messages, the queue's chunks and lanes, and the ledger of events."""
+"""Contents, batches, messages, the queue's chunks and lanes, providers, and the ledger of events."""
 
 from sending.models.batch import Batch
 from sending.models.content import AddressType, Content
 from sending.models.event import Event
 from sending.models.message import Message, Status
-from sending.models.queue import UNROUTED, Chunk, Destination, Lane
+from sending.models.provider import Provider, ReplyRule
+from sending.models.queue import UNROUTED, Chunk, Destination, Gate, Lane, Turn
 from sending.models.returned import Returned
 
 __all__ = [
@@ -15,8 +16,12 @@ __all__ = [
     "Content",
     "Destination",
     "Event",
+    "Gate",
     "Lane",
     "Message",
+    "Provider",
+    "ReplyRule",
     "Returned",
     "Status",
+    "Turn",
 ]

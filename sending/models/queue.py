@@ -26,6 +26,21 @@ class Lane(models.Model):
     dispatched_at = models.DateTimeField(null=True)  # a wake-up is on the broker
     suspended_until = models.DateTimeField(null=True)
     reason = models.TextField(blank=True)  # why it is suspended, in the server's or our words
+    # A lower pace than the provider's limits, after the server asked for it: `sending.delivery.pacing`.
+    pace = models.PositiveIntegerField(null=True)  # mails a minute
+    connections = models.PositiveSmallIntegerField(null=True)
+    paced_since = models.DateTimeField(null=True)
+    paced_until = models.DateTimeField(null=True)  # from then on it recovers, step by step
+    pace_reason = models.TextField(blank=True, default="", db_default="")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="lane_pace_whole",
+                condition=Q(pace=None, connections=None, paced_since=None, paced_until=None)
+                | Q(pace__gte=1, connections__gte=1, paced_since__isnull=False, paced_until__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.stream} to {self.site or 'look-up'}"
@@ -71,3 +86,30 @@ class Destination(models.Model):
 
     def __str__(self) -> str:
         return f"{self.domain} at {self.site}"
+
+
+class Gate(models.Model):
+    """What both streams to a site pass, in all processes: its lock, and when its next mail may go."""
+
+    site = models.CharField(max_length=253, primary_key=True)
+    next_free_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.site
+
+
+class Turn(models.Model):
+    """Connections to a site that one worker may have open; a row without any waits for its share."""
+
+    site = models.CharField(max_length=253)
+    stream = models.CharField(max_length=7, choices=Stream.choices)
+    holder = models.CharField(max_length=128)  # a worker process
+    connections = models.PositiveSmallIntegerField()
+    wanted = models.PositiveSmallIntegerField()
+    until = models.DateTimeField()  # renewed while the worker lives
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["site", "stream", "holder"], name="turn_of_holder")]
+
+    def __str__(self) -> str:
+        return f"{self.connections} of {self.wanted} connections to {self.site}, {self.holder}"

@@ -16,7 +16,7 @@ from mailpush.sandbox.sink import Sink
 from mailpush.sandbox.world import World
 from senders.models import Stream
 from sending import expansion
-from sending.delivery import engine, waking
+from sending.delivery import engine, shaping, waking
 from sending.models import AddressType, Batch, Chunk, Content, Lane, Message
 from tests.factories import RecipientFactory, RecipientListFactory, SenderFactory
 
@@ -56,6 +56,11 @@ class Internet:
             self._is_up.set()
             await self._stop.wait()
             await listener.close(grace=1)
+
+
+@pytest.fixture(autouse=True)
+def _providers_are_read_anew():
+    shaping.forget()
 
 
 @pytest.fixture
