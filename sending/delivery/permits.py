@@ -1,0 +1,114 @@
+"""What a worker may do at a site now, shared by all processes and hosts: mails by the minute, connections at once.
+
+Both streams pass the same gate, so a site's limits hold for them together. Of connections, batch mail
+leaves a reserve; of mails a minute, triggered mail may go some seconds ahead of its turn, which batch
+mail then waits out. So a campaign never takes the last place from a code.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+from django.db.models import Q
+
+from senders.models import Stream
+from sending.models import Gate, Turn
+
+TURN_LASTS = timedelta(seconds=30)  # without renewal: its holder is dead
+# Seconds of the pace that may go at once: few enough for a server not to notice, enough for a bulk write.
+AHEAD: dict[str, timedelta] = {Stream.BATCH: timedelta(seconds=2), Stream.TRIGGER: timedelta(seconds=12)}
+
+# The generic cell rate algorithm (ITU-T I.371) in one statement. `next_free_at` is when the mails granted so far
+# are through at the pace; it may lie as far ahead as `ahead` when the next one is granted.
+TAKE = """
+WITH gate AS (
+    SELECT site, GREATEST(next_free_at, %(now)s) AS free_at FROM sending_gate WHERE site = %(site)s FOR UPDATE
+), granted AS (
+    SELECT site, free_at, LEAST(%(wanted)s, GREATEST(0, 1 + floor(
+        extract(epoch FROM %(now)s + %(ahead)s - free_at) / %(apart)s
+    )))::int AS n
+    FROM gate
+)
+UPDATE sending_gate SET next_free_at = granted.free_at + granted.n * %(apart)s * interval '1 second'
+FROM granted WHERE sending_gate.site = granted.site
+RETURNING granted.n, sending_gate.next_free_at
+"""
+
+
+def take(stream: str, site: str, wanted: int, rate: int | None, now: datetime) -> tuple[int, datetime | None]:
+    """Return how many of `wanted` mails may go now at `rate` a minute (None: no limit), and when the next may.
+
+    What is granted counts as gone; the moment is None where all were granted.
+    """
+    if rate is None or wanted <= 0:
+        return wanted, None
+    ahead = AHEAD[stream]
+    values = {"site": site, "wanted": wanted, "now": now, "ahead": ahead, "apart": 60 / rate}
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE, values)
+        found = cursor.fetchone()
+        if found is None:  # the first mail ever to this site
+            Gate.objects.bulk_create([Gate(site=site, next_free_at=now)], ignore_conflicts=True)
+            cursor.execute(TAKE, values)
+            found = cursor.fetchone()
+    granted, next_free_at = found
+    return granted, None if granted == wanted else max(next_free_at - ahead, now)
+
+
+def reserve(limit: int) -> int:
+    """Return how many of a site's connections batch mail leaves to triggered mail."""
+    return max(1, limit // 5) if limit > 1 else 0
+
+
+@transaction.atomic
+def grant(stream: str, site: str, holder: str, wanted: int, limit: int, now: datetime) -> int:
+    """Return how many connections a holder may have open, at most `limit` over all of them.
+
+    It replaces what the holder had; ask again every few seconds, since shares change as others come and
+    go. Who gets none is remembered as waiting, and the others leave room at their next question.
+    """
+    _lock(site, now)
+    Turn.objects.filter(site=site, until__lt=now).delete()
+    others = list(Turn.objects.filter(site=site).exclude(stream=stream, holder=holder))
+    peers = [turn for turn in others if turn.stream == stream]
+    most = limit - reserve(limit) if stream == Stream.BATCH else limit
+    fair = max(most // (len(peers) + 1), 1)
+    share = max(fair, most - sum(min(turn.wanted, fair) for turn in peers))
+    free = min(
+        most - sum(turn.connections for turn in peers),
+        limit - sum(turn.connections for turn in others),
+    )
+    connections = max(min(wanted, share, free), 0)
+    Turn.objects.update_or_create(
+        site=site,
+        stream=stream,
+        holder=holder,
+        defaults={"connections": connections, "wanted": wanted, "until": now + TURN_LASTS},
+    )
+    return connections
+
+
+def renew(holder: str, now: datetime) -> int:
+    """Prolong all turns of a holder that have not run out; return how many."""
+    return Turn.objects.filter(holder=holder, until__gte=now).update(until=now + TURN_LASTS)
+
+
+def release(stream: str, site: str, holder: str) -> None:
+    """Give a turn back."""
+    Turn.objects.filter(stream=stream, site=site, holder=holder).delete()
+
+
+def open_connections(sites: Iterable[str], *, now: datetime) -> dict[tuple[str, str], int]:
+    """Return the connections that living workers hold, by stream and site."""
+    found: dict[tuple[str, str], int] = {}
+    for turn in Turn.objects.filter(Q(until__gte=now), site__in=sites):
+        found[turn.stream, turn.site] = found.get((turn.stream, turn.site), 0) + turn.connections
+    return found
+
+
+def _lock(site: str, now: datetime) -> None:
+    """Let nobody else deal with the site's connections until the transaction ends."""
+    locked = Gate.objects.select_for_update().filter(site=site)
+    if not locked.exists():
+        Gate.objects.bulk_create([Gate(site=site, next_free_at=now)], ignore_conflicts=True)
+    assert list(locked)  # gates are never deleted
