@@ -4,30 +4,36 @@ from collections.abc import Iterable
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_shutting_down
+from celery.signals import worker_shutdown, worker_shutting_down
 from django.utils import timezone
 
 from sending import expansion, returns
 from sending.delivery import engine, waking
 
+SITES_AT_ONCE = 50  # lanes in one wake-up: small mailings go to thousands of sites
+
 
 @shared_task
 def wake_lanes() -> None:
     """Send for the lanes that have something due (every second)."""
+    due: dict[str, list[str]] = {}
     for stream, site in waking.due_lanes(now=timezone.now()):
-        wake(stream, [site])
+        due.setdefault(stream, []).append(site)
+    for stream, sites in due.items():
+        wake(stream, sites)
 
 
 def wake(stream: str, sites: Iterable[str]) -> None:
     """Send workers of the stream's own queue to lanes."""
-    for site in sites:
-        deliver_lane.apply_async(kwargs={"stream": stream, "site": site}, queue=stream)
+    names = sorted(sites)
+    for at in range(0, len(names), SITES_AT_ONCE):
+        deliver_lanes.apply_async(kwargs={"stream": stream, "sites": names[at : at + SITES_AT_ONCE]}, queue=stream)
 
 
 @shared_task
-def deliver_lane(*, stream: str, site: str) -> None:
-    if waking.arrived(stream, site, now=timezone.now()):
-        wake(stream, engine.work_lane(stream, site))
+def deliver_lanes(*, stream: str, sites: list[str]) -> None:
+    """Have this process work lanes; the task returns while they are worked."""
+    wake(stream, engine.work(stream, waking.arrived(stream, sites, now=timezone.now())))
 
 
 @shared_task
@@ -58,6 +64,11 @@ def read_returned() -> None:
 
 
 @worker_shutting_down.connect
-def stop_handing_out(**_kwargs: Any) -> None:
-    """Finish what is on the network and take nothing new; Celery waits for the lanes to return."""
-    engine.stopping.set()
+def hand_out_nothing_more(**_kwargs: Any) -> None:
+    engine.begin_to_stop()
+
+
+@worker_shutdown.connect
+def finish_what_is_out(**_kwargs: Any) -> None:
+    """Wait for what is on the network and write it down, before the worker process ends."""
+    engine.stop()

@@ -1,4 +1,4 @@
-"""Mails as bytes: header fields, text parts and their HTML as readable text.
+"""Mails as bytes: header fields, and HTML as readable text.
 
 email.message takes a millisecond for a mail, several times what signing takes; this takes
 microseconds. What comes out is 7-bit, has CRLF only and lines within RFC 5322 section 2.1.1; relaxed
@@ -7,7 +7,7 @@ DKIM canonicalisation finds nothing to do in it but runs of blanks.
 
 import re
 import time
-from binascii import b2a_base64, b2a_qp
+from binascii import b2a_base64
 from functools import lru_cache
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
@@ -16,7 +16,6 @@ import nh3
 
 LINE_LENGTH = 78  # what a line should keep, RFC 5322 section 2.1.1
 LINE_LIMIT = 998  # what a line must keep
-BASE64_LINE = 76  # RFC 2045 section 6.8
 ENCODED_WORD = 75  # RFC 2047 section 2
 ENCODED_BYTES = (ENCODED_WORD - len("=?utf-8?b??=")) // 4 * 3
 
@@ -24,9 +23,7 @@ _FORBIDDEN = re.compile(r"[\r\n\x00]")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _NOT_IN_ADDRESS = re.compile(r"[\x00-\x20\x7f<>()\[\],;:\\\"]")
-_BOUNDARY = re.compile(r"[A-Za-z0-9'()+_,./:=?-]{1,70}")  # RFC 2046 section 5.1.1, without the space
 
-_HIGH = bytes(range(0x80, 0x100))
 _INSIDE_CHARACTER = range(0x80, 0xC0)  # UTF-8's continuation bytes, RFC 3629 section 3
 
 _DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
@@ -161,59 +158,6 @@ def _date(second: int) -> bytes:
 def message_date(timestamp: float) -> bytes:
     """Return the value of a Date field for seconds since 1970, in UTC."""
     return _date(int(timestamp))
-
-
-# Bodies
-
-
-def text_part(text: str, subtype: str = "plain", charset: str = "utf-8") -> bytes:
-    """Return header lines, an empty line and the encoded text.
-
-    Line ends of any kind become CRLF. Where the text is mostly ASCII it stays readable as
-    quoted-printable; otherwise base64 is shorter.
-    """
-    data = text.replace("\r\n", "\n").replace("\r", "\n").encode(charset)
-    others = len(data) - len(data.translate(None, _HIGH))
-    encoding, body = (b"quoted-printable", _quoted(data)) if others * 6 <= len(data) else (b"base64", _base64(data))
-    return b"Content-Type: text/%b; charset=%b\r\nContent-Transfer-Encoding: %b\r\n\r\n%b" % (
-        subtype.encode(),
-        charset.encode(),
-        encoding,
-        body,
-    )
-
-
-def _quoted(data: bytes) -> bytes:
-    """Encode with LF first, because binascii guesses the line end from the first one it meets."""
-    return b2a_qp(data, istext=True).replace(b"\n", b"\r\n")
-
-
-def _base64(data: bytes) -> bytes:
-    """Encode text whose line ends are LF; base64 must hold CRLF (RFC 2046 section 4.1.1)."""
-    encoded = b2a_base64(data.replace(b"\n", b"\r\n"), newline=False)
-    lines = [encoded[at : at + BASE64_LINE] for at in range(0, len(encoded), BASE64_LINE)]
-    return b"\r\n".join(lines)
-
-
-def alternative(text: str, html: str | None, *, boundary: str) -> tuple[bytes, bytes]:
-    """Return the header lines that describe the body, and the body, ending in CRLF.
-
-    With HTML it is multipart/alternative, least rich part first (RFC 2046 section 5.1.4). A boundary
-    that begins with "=_" cannot occur in either encoding.
-
-    :raises BadHeader: the boundary is malformed or occurs in a part.
-    """
-    if html is None:
-        headers, _, body = text_part(text).partition(b"\r\n\r\n")
-        return headers + b"\r\n", body + b"\r\n"
-    if not _BOUNDARY.fullmatch(boundary):
-        raise BadHeader("A boundary has 1 to 70 characters of RFC 2046.")
-    mark = b"--" + boundary.encode()
-    parts = text_part(text), text_part(html, "html")
-    if any(mark in part for part in parts):
-        raise BadHeader("The boundary occurs in the text.")
-    body = b"%b\r\n%b\r\n%b\r\n%b\r\n%b--\r\n" % (mark, parts[0], mark, parts[1], mark)
-    return f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n'.encode(), body
 
 
 # The derived text part

@@ -90,14 +90,14 @@ def body_hash(body: bytes) -> bytes:
 
 def relaxed_body(body: bytes) -> bytes:
     """Canonicalise a body whose lines end in CRLF (RFC 6376 section 3.4.4)."""
-    body = _single_spaces(body)
+    body = single_spaces(body)
     if b" \r\n" in body:
         body = body.replace(b" \r\n", b"\r\n")
     body = body.rstrip(b" \r\n")
     return body + b"\r\n" if body else b""
 
 
-def _single_spaces(text: bytes) -> bytes:
+def single_spaces(text: bytes) -> bytes:
     if b"\t" in text:
         text = text.replace(b"\t", b" ")
     while b"  " in text:
@@ -114,7 +114,7 @@ def _canonical_headers(headers: bytes) -> tuple[tuple[bytes, ...], bytes]:
     unfolded = headers.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ")
     names = []
     fields = []
-    for line in reversed(_single_spaces(unfolded).split(b"\r\n")):
+    for line in reversed(single_spaces(unfolded).split(b"\r\n")):
         name, colon, value = line.partition(b":")
         name = name.rstrip(b" ").lower()
         if colon and name in SIGNED_FIELDS:

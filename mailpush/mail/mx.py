@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -50,6 +50,10 @@ class Route:
 
     hosts: tuple[MxHost, ...]
     ttl: int
+    key: tuple[str, ...] = field(init=False, compare=False)  # routes with the same one lead to the same servers
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", tuple(sorted(host.name for host in self.hosts)))
 
     def in_order(self, chance: random.Random) -> list[MxHost]:
         """Return the hosts to try one after the other; those of one preference share the load."""

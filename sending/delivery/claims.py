@@ -9,26 +9,27 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Q
 
 from senders.models import Stream
 from sending import ledger
-from sending.models import Batch, Chunk, Status
+from sending.models import Chunk, Status
 
 # Renewed every few seconds while its holder lives, however long an SMTP talk takes.
 LEASE = timedelta(seconds=30)
-CHUNKS_AT_ONCE = 100  # triggered mail comes in chunks of one
+CHUNKS_AT_ONCE = 100  # of a lane; triggered mail comes in chunks of one
 
 CRASHED = "The process that was sending stopped before the server's answer was recorded."
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A chunk in our hands, with the messages that are left to try."""
+    """A chunk in our hands, with the messages that are left to try; the first of them are on the network already."""
 
     chunk_id: int
     fence: int
+    site: str
     messages: tuple[int, ...]
+    in_flight: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,43 +40,75 @@ class Progress:
     left: int
 
 
+# Each lane's most overdue chunks that nobody holds, as many as fill its room. The first messages are in flight with
+# the claim: one commit less before a code leaves.
+TAKE = """
+WITH free AS (
+    SELECT c.*, lane.room FROM unnest(%(sites)s::text[], %(rooms)s::int[]) AS lane(wanted, room)
+    CROSS JOIN LATERAL (
+        SELECT k.id, k.site, k.due_at, k.in_flight AS lost,
+               CASE WHEN k.stream = 'trigger' THEN k.in_flight || k.messages ELSE k.messages END AS messages
+        FROM sending_chunk k
+        WHERE k.stream = %(stream)s AND k.site = lane.wanted AND k.due_at <= %(now)s
+          AND (k.leased_until IS NULL OR k.leased_until < %(now)s)
+          AND NOT EXISTS (SELECT FROM sending_batch b WHERE b.id = k.batch_id AND b.status IN ('paused', 'canceled'))
+        ORDER BY k.due_at, k.id LIMIT LEAST(lane.room, %(most)s)
+        FOR UPDATE SKIP LOCKED
+    ) c
+), placed AS (
+    SELECT free.*, room - COALESCE(sum(cardinality(messages)) OVER (
+        PARTITION BY site ORDER BY due_at, id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)::int AS share
+    FROM free
+)
+UPDATE sending_chunk c
+SET fence = c.fence + 1,
+    leased_until = %(until)s,
+    in_flight = CASE WHEN %(go_out)s THEN p.messages[1:p.share] ELSE '{}' END,
+    messages = CASE WHEN %(go_out)s THEN p.messages[p.share + 1:] ELSE p.messages END
+FROM placed p
+WHERE c.id = p.id AND p.share > 0
+RETURNING c.id, c.fence, c.site, c.batch_id, p.messages, c.in_flight, p.lost
+"""
+
+
 @transaction.atomic
-def take(*, stream: str, site: str, enough: int, now: datetime) -> list[Claim]:
-    """Lease the lane's most overdue chunks that nobody holds, until they hold `enough` messages.
+def take(*, stream: str, rooms: Mapping[str, int], now: datetime, go_out: bool = True) -> list[Claim]:
+    """Lease chunks of the stream's lanes and put their first messages in flight, unless none are to `go_out`.
 
     What a dead worker left in flight has an unknown outcome: triggered mail is sent again (a code is
     better received twice than never), batch mail is left to the customer.
+
+    :param rooms: by site, how many messages may be put in flight (≥ 1).
     """
-    free = Q(leased_until=None) | Q(leased_until__lt=now)
-    chunks = (
-        Chunk.objects.select_for_update(skip_locked=True, of=("self",))
-        .filter(free, stream=stream, site=site, due_at__lte=now)
-        .exclude(batch__status=Batch.Status.PAUSED)
-        .order_by("due_at", "id")[:CHUNKS_AT_ONCE]
-    )
-    claims: list[Claim] = []
-    for chunk in chunks:
-        claims.append(_lease(chunk, now=now))
-        enough -= len(claims[-1].messages)
-        if enough <= 0:
-            break
-    return claims
-
-
-def _lease(chunk: Chunk, *, now: datetime) -> Claim:
-    if chunk.in_flight and chunk.stream == Stream.TRIGGER:
-        chunk.messages = [*chunk.in_flight, *chunk.messages]
-    elif chunk.in_flight:
-        ledger.record(
-            [ledger.Outcome(pk, Status.UNKNOWN, at=now, reply=CRASHED) for pk in chunk.in_flight],
+    if not rooms:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            TAKE,
+            {
+                "stream": stream,
+                "sites": list(rooms),
+                "rooms": list(rooms.values()),
+                "most": CHUNKS_AT_ONCE,
+                "go_out": go_out,
+                "now": now,
+                "until": now + LEASE,
+            },
         )
-        if chunk.batch_id:  # they may have been its last
-            ledger.finish_batches([chunk.batch_id], now=now)
-    chunk.in_flight = []
-    chunk.fence += 1
-    chunk.leased_until = now + LEASE
-    chunk.save()
-    return Claim(chunk.pk, chunk.fence, tuple(chunk.messages))
+        rows = cursor.fetchall()
+    if stream == Stream.BATCH:
+        _give_up([(batch_id, pk) for *_, batch_id, _messages, _flying, lost in rows for pk in lost], now=now)
+    return [
+        Claim(chunk_id, fence, site, tuple(messages), frozenset(in_flight))
+        for chunk_id, fence, site, _batch, messages, in_flight, _lost in rows
+    ]
+
+
+def _give_up(lost: list[tuple[int | None, int]], *, now: datetime) -> None:
+    """Note that nobody knows what became of these (batch, message)."""
+    if lost:
+        ledger.record([ledger.Outcome(pk, Status.UNKNOWN, at=now, reply=CRASHED) for _, pk in lost])
+        ledger.finish_batches({batch_id for batch_id, _ in lost if batch_id}, now=now)  # they may have been its last
 
 
 # The database takes the next messages off the row itself: a pause or a cancellation that came in
@@ -87,7 +120,7 @@ SET in_flight = ARRAY(SELECT unnest(c.in_flight) EXCEPT SELECT unnest(%(done)s::
     messages = CASE WHEN w.paused THEN c.messages ELSE c.messages[w.n + 1:] END,
     leased_until = %(until)s
 FROM (
-    SELECT w.id, w.fence, w.n, COALESCE(b.status = 'paused', false) AS paused
+    SELECT w.id, w.fence, w.n, COALESCE(b.status IN ('paused', 'canceled'), false) AS paused
     FROM unnest(%(ids)s::bigint[], %(fences)s::int[], %(ns)s::int[]) AS w(id, fence, n)
     JOIN sending_chunk k ON k.id = w.id
     LEFT JOIN sending_batch b ON b.id = k.batch_id
@@ -103,6 +136,8 @@ def advance(wanted: Mapping[Claim, int], *, done: Collection[int], now: datetime
     :param wanted: how many more messages of each claim.
     :returns: the progress of each chunk by its id; one that is missing is not ours any more.
     """
+    if not wanted:
+        return {}
     with connection.cursor() as cursor:
         cursor.execute(
             ADVANCE,
@@ -117,8 +152,16 @@ def advance(wanted: Mapping[Claim, int], *, done: Collection[int], now: datetime
         return {pk: Progress(frozenset(in_flight), left) for pk, in_flight, left in cursor.fetchall()}
 
 
+def drop(chunk_ids: Collection[int]) -> None:
+    """Delete those of the chunks that have nothing any more."""
+    if chunk_ids:
+        Chunk.objects.filter(pk__in=chunk_ids, messages=[], in_flight=[]).delete()
+
+
 def give_back(claims: Collection[Claim], *, due_at: datetime | None = None) -> None:
     """End leases: empty chunks go, what is left of others waits until `due_at` (None: as before)."""
+    if not claims:
+        return
     fences = {claim.chunk_id: claim.fence for claim in claims}
     with transaction.atomic():
         ours = [

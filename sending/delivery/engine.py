@@ -1,48 +1,66 @@
-"""What a worker process keeps: its courier, its compiled contents, and which lanes it works at the moment."""
+"""What a worker process keeps: a desk for each stream it works, started with its first lane."""
 
 import threading
+from collections.abc import Collection
 
 from django.conf import settings
 from django.utils import timezone
 
 from mailpush.mail.tls import TlsPolicy
 from sending.delivery import claims, routing
-from sending.delivery.composing import Composers
-from sending.delivery.courier import Courier, Terms
-from sending.delivery.lanes import LaneWorker
+from sending.delivery.desk import Desk
+from sending.delivery.dialing import Terms
 from sending.models import UNROUTED
 
 SMTP_PORT = 25
 SORTED_AT_ONCE = 2000  # messages; their domains are looked up side by side
 
-stopping = threading.Event()  # set when the worker process is asked to end
-
-_composers = Composers()
-_busy: set[tuple[str, str]] = set()
-_couriers: dict[str, Courier] = {}
+_stopping = threading.Event()
+_desks: dict[str, tuple[Desk, threading.Thread]] = {}
+_sorting: set[str] = set()
 _lock = threading.Lock()
 
 
-def courier(stream: str) -> Courier:
-    """Return the process's courier for a stream, started with its first lane.
+def work(stream: str, sites: Collection[str]) -> set[str]:
+    """Have lanes worked: returns at once, save from the lane without a site, whose work is done here.
 
-    The streams share no connections: each has its own source addresses and reputation.
+    Returns the sites of lanes that a look-up has filled, to be woken.
     """
+    if _stopping.is_set():
+        return set()
+    desk = _desk(stream)
+    desk.enlist(site for site in sites if site != UNROUTED)
+    return _sort_once(desk) if UNROUTED in sites else set()
+
+
+def _desk(stream: str) -> Desk:
+    """Return the process's desk for a stream. The streams share no connections: each has its own source addresses."""
     with _lock:
-        if stream not in _couriers:
-            _couriers[stream] = Courier(_terms(stream))
-        return _couriers[stream]
+        if stream not in _desks:
+            desk = Desk(stream, terms(stream))
+            # Not a daemon: the process ends when it has written down what was out.
+            thread = threading.Thread(target=desk.run, name=f"desk-{stream}")
+            thread.start()
+            _desks[stream] = desk, thread
+        return _desks[stream][0]
 
 
-def stop_couriers() -> None:
-    """Close all connections; lanes must have returned."""
-    with _lock:
-        for each in _couriers.values():
-            each.stop()
-        _couriers.clear()
+def begin_to_stop() -> None:
+    """Take nothing new; what is on the network is finished meanwhile."""
+    _stopping.set()
+    for desk, _ in list(_desks.values()):
+        desk.begin_to_stop()
 
 
-def _terms(stream: str) -> Terms:
+def stop() -> None:
+    """Finish what is on the network, write it down, close all connections."""
+    begin_to_stop()
+    for _, thread in list(_desks.values()):
+        thread.join()
+
+
+def terms(stream: str) -> Terms:
+    """Return how this process introduces itself for a stream."""
     pools = settings.MAILPUSH_SOURCE_IPS
     source_ips = tuple(pools.get(stream) or pools.get("default") or ())
     helo = settings.MAILPUSH_MAIL_HOST
@@ -59,32 +77,24 @@ def _terms(stream: str) -> Terms:
     )
 
 
-def work_lane(stream: str, site: str) -> set[str]:
-    """Work a lane until nothing is due, its turn is over or it is suspended.
-
-    Returns the sites of lanes that should be woken: this one, where there may be more to do, and
-    those that a look-up has filled. A process works a lane once at a time.
-    """
-    lane = stream, site
+def _sort_once(desk: Desk) -> set[str]:
     with _lock:
-        if lane in _busy:
+        if desk.stream in _sorting:
             return set()
-        _busy.add(lane)
+        _sorting.add(desk.stream)
     try:
-        if site == UNROUTED:
-            return _sort_lane(stream)
-        worker = LaneWorker(stream, site, courier=courier(stream), composers=_composers, stop=stopping)
-        return {site} if worker.work() else set()
+        return sort(desk)
     finally:
         with _lock:
-            _busy.discard(lane)
+            _sorting.discard(desk.stream)
 
 
-def _sort_lane(stream: str) -> set[str]:
+def sort(desk: Desk) -> set[str]:
+    """Look up the destinations of new messages; return the sites of the lanes that they fill."""
     filled: set[str] = set()
-    while not stopping.is_set():
-        taken = claims.take(stream=stream, site=UNROUTED, enough=SORTED_AT_ONCE, now=timezone.now())
+    while not _stopping.is_set():
+        taken = claims.take(stream=desk.stream, rooms={UNROUTED: SORTED_AT_ONCE}, now=timezone.now(), go_out=False)
         if not taken:
             break
-        filled |= routing.sort_chunks(taken, stream=stream, courier=courier(stream))
+        filled |= routing.sort_chunks(taken, stream=desk.stream, courier=desk.courier)
     return filled

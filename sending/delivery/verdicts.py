@@ -4,31 +4,53 @@ import random
 from datetime import datetime
 
 from mailpush.mail.replies import Failure, Reply, Verdict, address_is_dead, classify
-from sending.delivery.courier import Delivery
+from sending.delivery.parcels import Delivery, QueuedMessage
 from sending.delivery.retries import next_attempt
+from sending.delivery.shaping import Advice
 from sending.ledger import Outcome, words
-from sending.models import Message, Status
+from sending.models import ReplyRule, Status
+
+Action = ReplyRule.Action
 
 
-def judge(delivery: Delivery, message: Message, *, stream: str, now: datetime, chance: random.Random) -> Outcome:
-    """Return the outcome: delivered, bounced, to be tried again, or given up."""
+def judge(
+    delivery: Delivery,
+    message: QueuedMessage,
+    advice: Advice | None,
+    *,
+    stream: str,
+    now: datetime,
+    chance: random.Random,
+) -> Outcome:
+    """Return the outcome: delivered, bounced, to be tried again, or given up.
+
+    :param advice: what the provider's rules make of the reply; it goes before the reply's code.
+    """
     reply = delivery.reply
-    failure = _failure(reply)
-    status, retry = Status.BOUNCED, None
     if reply and reply.verdict is Verdict.ACCEPTED:
-        status = Status.DELIVERED
-    elif delivery.is_about_us or not _is_final(reply, failure):
+        return Outcome(
+            message.pk,
+            Status.DELIVERED,
+            now,
+            reply=words(str(reply)),
+            code=reply.code,
+            host=delivery.host,
+            tls=delivery.tls,
+            seconds=delivery.seconds,
+        )
+    status, retry = Status.BOUNCED, None
+    if delivery.is_about_us or not _is_final(reply, advice):
         retry = next_attempt(
             stream=stream, attempts=message.attempts + 1, accepted_at=message.created_at, now=now, chance=chance
         )
         status = Status.DEFERRED if retry else Status.FAILED
     return Outcome(
-        message_id=message.pk,
-        status=status,
-        at=now,
+        message.pk,
+        status,
+        now,
         reply=words(delivery.problem or str(reply)),
         code=reply.code if reply else None,
-        failure=failure or "",
+        failure=classify(reply) if reply else Failure.INFRASTRUCTURE,
         host=delivery.host,
         invalid=status is Status.BOUNCED and reply is not None and address_is_dead(reply),
         tls=delivery.tls,
@@ -37,12 +59,10 @@ def judge(delivery: Delivery, message: Message, *, stream: str, now: datetime, c
     )
 
 
-def _failure(reply: Reply | None) -> Failure | None:
+def _is_final(reply: Reply | None, advice: Advice | None) -> bool:
+    """A 5xx is final, save where its words ask for patience (QQ and 163 do that); some 4xx are final by rule."""
     if reply is None:
-        return Failure.INFRASTRUCTURE
-    return None if reply.verdict is Verdict.ACCEPTED else classify(reply)
-
-
-def _is_final(reply: Reply | None, failure: Failure | None) -> bool:
-    """A 5xx is final, save where its words say "slow down" (QQ and 163 do that)."""
-    return reply is not None and reply.verdict is Verdict.REFUSED and failure is not Failure.RATE
+        return False
+    if advice is None:
+        return reply.verdict is Verdict.REFUSED
+    return advice.action == Action.FAIL

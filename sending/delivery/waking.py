@@ -1,5 +1,6 @@
 """Which lanes have something due that nobody was sent for."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db import connection
@@ -12,7 +13,7 @@ INSERT INTO sending_lane AS lane (stream, site, dispatched_at, reason)
 SELECT DISTINCT c.stream, c.site, %(now)s, ''
 FROM sending_chunk c LEFT JOIN sending_batch b ON b.id = c.batch_id
 WHERE c.due_at <= %(now)s AND (c.leased_until IS NULL OR c.leased_until < %(now)s)
-  AND (b.status IS NULL OR b.status <> 'paused')
+  AND (b.status IS NULL OR b.status NOT IN ('paused', 'canceled'))
 ON CONFLICT (stream, site) DO UPDATE SET dispatched_at = EXCLUDED.dispatched_at
 WHERE (lane.dispatched_at IS NULL OR lane.dispatched_at < %(lost)s)
   AND (lane.suspended_until IS NULL OR lane.suspended_until <= %(now)s)
@@ -20,9 +21,10 @@ RETURNING stream, site
 """
 
 ARRIVED = """
-INSERT INTO sending_lane AS lane (stream, site, reason) VALUES (%(stream)s, %(site)s, '')
+INSERT INTO sending_lane AS lane (stream, site, reason)
+SELECT %(stream)s, site, '' FROM unnest(%(sites)s::text[]) AS site ORDER BY site
 ON CONFLICT (stream, site) DO UPDATE SET dispatched_at = NULL
-RETURNING lane.suspended_until IS NULL OR lane.suspended_until <= %(now)s
+RETURNING lane.site, lane.suspended_until IS NULL OR lane.suspended_until <= %(now)s
 """
 
 
@@ -33,9 +35,8 @@ def due_lanes(*, now: datetime) -> list[tuple[str, str]]:
         return [(stream, site) for stream, site in cursor.fetchall()]
 
 
-def arrived(stream: str, site: str, *, now: datetime) -> bool:
-    """Note that a worker has come to the lane; return whether the lane may be worked now."""
+def arrived(stream: str, sites: Collection[str], *, now: datetime) -> set[str]:
+    """Note that a worker has come to the lanes; return those that may be worked now."""
     with connection.cursor() as cursor:
-        cursor.execute(ARRIVED, {"stream": stream, "site": site, "now": now})
-        row = cursor.fetchone()
-    return bool(row[0])
+        cursor.execute(ARRIVED, {"stream": stream, "sites": sorted(set(sites)), "now": now})
+        return {site for site, may in cursor.fetchall() if may}

@@ -14,7 +14,8 @@ from accounts.http import AccountRequest, member_required
 from domains.models import DkimKey
 from recipients.http import sliced
 from sending import reports
-from sending.delivery.composing import Composer
+from sending.delivery.composing import ContentComposer
+from sending.delivery.parcels import QueuedMessage
 from sending.http import FRAME_HEADERS, sliced_by_recipient
 from sending.models import Message
 
@@ -136,7 +137,7 @@ class ComposedMail:
 def _composed(message: Message) -> ComposedMail | None:
     """Return the mail; None where its domain's key or its submitted text is gone."""
     try:
-        composer = Composer(message.content)
+        composer = ContentComposer(message.content)
     except (DkimKey.DoesNotExist, FileNotFoundError):
         return None
-    return ComposedMail(composer.compose(message, now=timezone.now()).data)
+    return ComposedMail(composer.compose(QueuedMessage.of(message), now=timezone.now()).data)

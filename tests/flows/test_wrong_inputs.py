@@ -28,7 +28,8 @@ from recipients.imports import claims, work
 from recipients.models import Import, Recipient, RecipientList
 from senders.models import Sender, Tag
 from sending import expansion
-from sending.delivery.composing import Composer
+from sending.delivery.composing import ContentComposer
+from sending.delivery.parcels import QueuedMessage
 from sending.models import Batch, Content, Message
 from templates_app.models import Template
 from tests.factories import (
@@ -282,7 +283,7 @@ def test_header_in_a_recipients_value_stays_a_value(account):
     content = ContentFactory(sender=sender, subject="Hello {UserName}", sender_name="Shop")
     message = MessageFactory(batch=BatchFactory(content=content), variables={"UserName": INJECTED})
 
-    mail = Composer(content).compose(message, now=timezone.now()).data
+    mail = ContentComposer(content).compose(QueuedMessage.of(message), now=timezone.now()).data
 
     headers = mail.partition(b"\r\n\r\n")[0]
     names = {line.partition(b":")[0].lower() for line in headers.split(b"\r\n") if line[:1].strip()}

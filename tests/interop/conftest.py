@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from sending.delivery import engine
 from tests.interop.programs import HOST, Nsd, Program
 from tests.sending.conftest import deliver, private_key, sender, start_batch  # noqa: F401 fixtures
 
@@ -45,8 +44,7 @@ def receive(settings):
     def receive(server: Program) -> None:
         settings.MAILPUSH_MX_PORT = server.port
 
-    yield receive
-    engine.stop_couriers()
+    return receive
 
 
 def zone_lines(records) -> list[str]:

@@ -17,7 +17,8 @@ from mailpush.sandbox.world import World
 from senders.models import Stream
 from sending import expansion
 from sending.delivery import engine, shaping, waking
-from sending.models import AddressType, Batch, Chunk, Content, Lane, Message
+from sending.delivery.desk import Desk
+from sending.models import UNROUTED, AddressType, Batch, Chunk, Content, Lane, Message
 from tests.factories import RecipientFactory, RecipientListFactory, SenderFactory
 
 UNBOUNDED = Limits(connections_per_ip=1000)
@@ -69,7 +70,6 @@ def internet(tmp_path, settings):
         settings.MAILPUSH_DNS_SERVERS = [("127.0.0.1", internet.dns_port)]
         settings.MAILPUSH_MX_PORT = internet.smtp_port
         yield internet
-        engine.stop_couriers()
 
 
 @pytest.fixture(scope="session")
@@ -85,20 +85,40 @@ def sender(db, private_key):
     return sender
 
 
-@pytest.fixture
-def deliver():
-    """Work all lanes that are due, as beat and workers do, until none is."""
+class Workers:
+    """What beat and the worker processes do, in the thread of the test."""
 
-    def deliver(*, later: timedelta = timedelta()) -> None:
+    def __init__(self):
+        self._desks: dict[str, Desk] = {}
+
+    def __call__(self, *, later: timedelta = timedelta()) -> None:
+        """Work all lanes that are due until none is; `later` makes waiting ones due."""
         if later:
             Chunk.objects.update(due_at=timezone.now())
             Lane.objects.update(suspended_until=None)
         while lanes := waking.due_lanes(now=timezone.now()):
             for stream, site in lanes:
-                if waking.arrived(stream, site, now=timezone.now()):
-                    engine.work_lane(stream, site)
+                if waking.arrived(stream, [site], now=timezone.now()):
+                    self._work(stream, site)
 
-    return deliver
+    def _work(self, stream: str, site: str) -> None:
+        desk = self._desks.get(stream) or self._desks.setdefault(stream, Desk(stream, engine.terms(stream)))
+        if site == UNROUTED:
+            engine.sort(desk)
+        else:
+            desk.enlist([site])
+            desk.drain()
+
+    def stop(self) -> None:
+        for desk in self._desks.values():
+            desk.courier.stop()
+
+
+@pytest.fixture
+def deliver():
+    workers = Workers()
+    yield workers
+    workers.stop()
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from django.utils import timezone
 from domains.models import DkimKey
 from recipients.models import Suppression
 from sending import expansion, ledger, return_path
-from sending.delivery import claims, waking
+from sending.delivery import claims, hands, waking
+from sending.delivery.hands import Hand
 from sending.models import Batch, Chunk, Event, Lane, Message, Status
 from sending.services import messages
 from tests.sending.conftest import statuses
@@ -186,11 +187,24 @@ def test_canceled_batch_sends_nothing_more(internet, start_batch, deliver):
     assert internet.mails == []
 
 
-def test_retry_of_a_canceled_batch_is_canceled(internet, start_batch, deliver):
-    batch = start_batch("defer@north.example")
+def test_nothing_of_a_canceled_batch_is_handed_out(internet, start_batch, deliver):
+    batch = start_batch("ann@north.example")
     Batch.objects.filter(pk=batch.pk).update(status=Batch.Status.CANCELED)
 
     deliver()
+
+    assert statuses(batch) == {"ann@north.example": "queued"}  # until it is withdrawn
+    assert internet.mails == []
+
+
+def test_retry_of_a_canceled_batch_is_canceled(start_batch):
+    batch = start_batch("defer@north.example")
+    now = timezone.now()
+    (claim,) = hands.write(Hand("batch", now, rooms={"": 1})).taken
+    Batch.objects.filter(pk=batch.pk).update(status=Batch.Status.CANCELED)
+    deferred = ledger.Outcome(claim.messages[0], Status.DEFERRED, now, next_attempt_at=now + timedelta(minutes=5))
+
+    hands.write(Hand("batch", now, outcomes={"": [deferred]}, wanted={claim: 0}))
 
     batch.refresh_from_db()
     assert statuses(batch) == {"defer@north.example": "canceled"}
@@ -231,14 +245,14 @@ def test_worker_that_lost_its_lease_cannot_move_the_chunk_on(start_batch):
     start_batch("ann@north.example")
     now = timezone.now()
     Chunk.objects.update(site="north.example")
-    (slow,) = claims.take(stream="batch", site="north.example", enough=1, now=now)
+    (slow,) = claims.take(stream="batch", rooms={"north.example": 1}, now=now, go_out=False)
     later = now + claims.LEASE + timedelta(seconds=1)
-    (successor,) = claims.take(stream="batch", site="north.example", enough=1, now=later)
+    (successor,) = claims.take(stream="batch", rooms={"north.example": 1}, now=later, go_out=False)
 
     assert claims.advance({slow: 1}, done=[], now=later) == {}
     progress = claims.advance({successor: 1}, done=[], now=later)
 
-    assert progress[successor.chunk_id].in_flight == frozenset(successor.messages)
+    assert progress[successor.chunk_id].in_flight == {Message.objects.get().pk}
 
 
 def test_outcome_is_counted_once_and_late_bounce_corrects_it(start_batch):
@@ -261,5 +275,5 @@ def test_lanes_are_woken_once_until_a_worker_has_come(start_batch):
     assert waking.due_lanes(now=now) == [("batch", "")]
     assert waking.due_lanes(now=now) == []
     assert waking.due_lanes(now=now + waking.WAKE_UP_LASTS * 2) == [("batch", "")]
-    assert waking.arrived("batch", "", now=now)
+    assert waking.arrived("batch", [""], now=now) == {""}
     assert waking.due_lanes(now=now) == [("batch", "")]

@@ -11,7 +11,6 @@ from mailpush.mail.certificate import server_context
 from mailpush.mail.door import AuthPolicy
 from mailpush.mail.replies import Reply
 from mailpush.mail.server import listen
-from sending.delivery import engine
 from sending.models import Lane, Message
 from tests.sending.conftest import statuses
 
@@ -75,7 +74,6 @@ def smart_host(settings):
         settings.MAILPUSH_DELIVERY = "relay"
         settings.MAILPUSH_RELAY = Relay("127.0.0.1", host.port, "opportunistic", "user", "sec:ret")
         yield host
-        engine.stop_couriers()
 
 
 def test_everything_goes_through_the_relay(smart_host, start_batch, deliver, settings):

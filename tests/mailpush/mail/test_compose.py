@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailpush.mail import compose, dkim
+from mailpush.mail import compose
 from mailpush.mail.compose import BadHeader
 
 # Any script, emoji, controls; no line breaks, NUL or halves of surrogate pairs.
@@ -169,64 +169,6 @@ def test_date_is_read_back(second):
 
 def test_date_as_in_rfc_5322():
     assert compose.message_date(1_790_000_000) == b"Mon, 21 Sep 2026 14:13:20 +0000"
-
-
-@settings(max_examples=500, deadline=None)
-@given(texts, st.sampled_from(["plain", "html"]))
-def test_text_is_read_back(text, subtype):
-    part = compose.text_part(text, subtype)
-
-    found = read(part)
-    assert found.get_content_type() == f"text/{subtype}"
-    assert unfolded_lines(found.get_content()) == unfolded_lines(text)
-    assert is_tidy(part, 76)
-
-
-@pytest.mark.parametrize(
-    ("text", "encoding"),
-    [
-        ("Good day", "quoted-printable"),
-        ("Viele Grüße aus der großen Stadt am Rhein", "quoted-printable"),
-        ("您好，您的验证码是 123456", "base64"),
-    ],
-)
-def test_encoding_is_the_shorter_one(text, encoding):
-    assert read(compose.text_part(text))["Content-Transfer-Encoding"] == encoding
-
-
-@settings(max_examples=300, deadline=None)
-@given(texts, texts)
-def test_both_alternatives_are_read_back(text, html):
-    headers, body = compose.alternative(text, html, boundary="=_b")
-
-    found = read(b"MIME-Version: 1.0\r\n" + headers + b"\r\n" + body)
-    plain, rich = found.iter_parts()
-    assert found.get_content_type() == "multipart/alternative"
-    assert unfolded_lines(plain.get_content()) == unfolded_lines(text)
-    assert unfolded_lines(rich.get_content()) == unfolded_lines(html)
-    assert not found.defects
-    assert is_tidy(headers + b"\r\n" + body)
-
-
-@settings(max_examples=200, deadline=None)
-@given(texts, texts)
-def test_canonical_form_differs_in_blanks_only(text, html):
-    _, body = compose.alternative(text, html, boundary="=_b")
-
-    assert dkim.relaxed_body(body) == re.sub(rb"[ \t]+", b" ", body)
-
-
-def test_text_alone_is_a_single_part():
-    headers, body = compose.alternative("Good day", None, boundary="=_b")
-
-    assert headers == b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n"
-    assert body == b"Good day\r\n"
-
-
-@pytest.mark.parametrize("boundary", ["", "a b", "x" * 71, 'a"b', "a\r\nb", "day"])
-def test_boundary_that_cannot_work_is_refused(boundary):
-    with pytest.raises(BadHeader):
-        compose.alternative("Good\n--day", "<p>Good day</p>", boundary=boundary)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,162 @@
+"""The connections to one site and the parcels that wait for them. Everything here runs in the courier's loop."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mailpush.mail.client import ConnectionLost, Session
+from mailpush.mail.replies import Reply
+from mailpush.mail.tls import TlsPolicy
+from sending.delivery.dialing import Dialer, Unreachable
+from sending.delivery.parcels import Delivery, Parcel
+
+log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 5.0  # a connection waits this long for the next mail
+
+Report = Callable[[Delivery], None]
+Key = tuple[str, ...]  # the names of a route's servers: mails with the same ones may share a connection
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a site bears from this process."""
+
+    connections: int
+    mails_per_connection: int
+    tls: TlsPolicy | None = None  # what its provider demands; None: as our terms say
+
+
+class Site:
+    """Serves the parcels of one site over at most so many connections."""
+
+    def __init__(self, dialer: Dialer, report: Report, *, emptied: Callable[[], object]) -> None:
+        self._dialer = dialer
+        self._report = report
+        self._emptied = emptied
+        self._limits = Limits(0, 1)
+        self._waiting: dict[Key, deque[Parcel]] = {}  # no key without parcels
+        self._connections: set[asyncio.Task[None]] = set()
+        self._idle: deque[asyncio.Future[None]] = deque()
+
+    def allow(self, limits: Limits) -> None:
+        self._limits = limits
+
+    def add(self, parcels: Iterable[Parcel]) -> None:
+        wanted = 0
+        for parcel in parcels:
+            self._waiting.setdefault(parcel.route.key, deque()).append(parcel)
+            wanted += 1
+        while wanted and self._idle:
+            idle = self._idle.popleft()
+            if not idle.done():
+                idle.set_result(None)
+                wanted -= 1
+        self._connect(wanted)
+
+    def _connect(self, wanted: int) -> None:
+        for _ in range(min(wanted, self._limits.connections - len(self._connections))):
+            task = asyncio.get_running_loop().create_task(self._serve())
+            self._connections.add(task)
+            task.add_done_callback(self._ended)
+
+    async def close(self) -> None:
+        tasks = list(self._connections)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._connections.discard(task)
+        if self._waiting:  # they came while it was closing
+            self._connect(1)
+        elif not self._connections:
+            self._emptied()
+
+    async def _serve(self) -> None:
+        """Be one connection: open it for the first parcel, renew it when spent, close it when idle."""
+        link: Link | None = None
+        try:
+            while parcel := await self._next(link):
+                if link and not link.may_carry(parcel, self._limits):
+                    await link.session.close()
+                    link = None
+                if link is None:
+                    link = await self._open(parcel)
+                if link is not None and not await link.deliver(parcel, self._report):
+                    self._waiting.setdefault(parcel.route.key, deque()).appendleft(parcel)
+        finally:
+            if link:
+                await link.session.close()
+
+    async def _next(self, link: "Link | None") -> Parcel | None:
+        """Return the next parcel, one that the connection leads to if there is any; None: it is not needed."""
+        if len(self._connections) > self._limits.connections > 0:
+            return None
+        if not self._waiting and link:
+            idle = asyncio.get_running_loop().create_future()
+            self._idle.append(idle)
+            await asyncio.wait([idle], timeout=IDLE_SECONDS)
+            idle.cancel()
+        if not self._waiting:
+            return None
+        key = link.key if link and link.key in self._waiting else next(iter(self._waiting))
+        parcels = self._waiting[key]
+        parcel = parcels.popleft()
+        if not parcels:
+            del self._waiting[key]
+        return parcel
+
+    async def _open(self, parcel: Parcel) -> "Link | None":
+        """Connect for a parcel; where no server lets us in, report it and all that have the same way."""
+        began = time.monotonic()
+        try:
+            session, host = await self._dialer.open(parcel.route, tls=self._limits.tls)
+        except Unreachable as unreachable:
+            seconds = time.monotonic() - began
+            for lost in (parcel, *self._waiting.pop(parcel.route.key, ())):
+                self._report(
+                    Delivery(lost.message.pk, unreachable.reply, str(unreachable), "", None, seconds, is_about_us=True)
+                )
+            return None
+        return Link(session, host, parcel.route.key)
+
+
+class Link:
+    """An open session and where it leads."""
+
+    def __init__(self, session: Session, host: str, key: Key) -> None:
+        self.session = session
+        self.host = host
+        self.key = key
+
+    def may_carry(self, parcel: Parcel, limits: Limits) -> bool:
+        is_fresh = self.session.reusable and self.session.sent_count < limits.mails_per_connection
+        return is_fresh and parcel.route.key == self.key
+
+    async def deliver(self, parcel: Parcel, report: Report) -> bool:
+        """Send one parcel and report it; or return False where it wants a fresh connection.
+
+        A server may close a connection between two mails; that is not the second mail's fault.
+        """
+        began = time.monotonic()
+        is_reused = self.session.sent_count > 0
+        reply: Reply | None = None
+        problem = ""
+        try:
+            mail = parcel.composer.compose(parcel.message, now=datetime.now(UTC))
+            reply = (await self.session.send(mail.envelope_from, mail.recipient, mail.data)).reply
+        except ConnectionLost as lost:
+            if is_reused and not lost.during_data:
+                return False
+            problem = str(lost)
+        except Exception as error:
+            log.exception("Message %s", parcel.message.pk)
+            problem = f"could not be composed: {error!r}"
+        seconds = time.monotonic() - began
+        report(Delivery(parcel.message.pk, reply, problem, self.host, self.session.is_encrypted, seconds))
+        return True
