@@ -1,14 +1,18 @@
-"""Operations: queues, batches and messages to look at; held-up lanes to resume, batches to stop."""
+"""Operations: queues, batches and messages to look at, lanes to resume, batches to stop, providers to edit."""
 
 from functools import cached_property
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminTextareaWidget
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
+from django.db import models
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -19,9 +23,11 @@ from accounts.http import client_ip
 from accounts.models import User
 from mailpush.lib.refusals import Refusal
 from sending import reports
-from sending.models import Batch, Chunk, Message
+from sending.delivery.providers import is_shipped
+from sending.models import Batch, Chunk, Message, Provider, ReplyRule
 from sending.models.message import MessageQuerySet
-from sending.services import batches, lanes
+from sending.models.provider import EVERYWHERE
+from sending.services import batches, lanes, providers
 
 MOST_COUNTED = 10_000  # rows; counting all of a big table takes minutes
 MOST_QUEUES = 500  # on the page, the most overdue first
@@ -48,6 +54,8 @@ class QueueAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
             raise PermissionDenied
         if request.method == "POST":
             return self._resume(request)
+        if "site" in request.GET:
+            return self._lane(request, request.GET.get("stream", ""), request.GET["site"])
         found = reports.queues(now=timezone.now())
         context = {
             **self.admin_site.each_context(request),
@@ -60,6 +68,24 @@ class QueueAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         }
         return TemplateResponse(request, "admin/sending/queues.html", context)
 
+    def _lane(self, request: HttpRequest, stream: str, site: str) -> HttpResponse:
+        queue = reports.queue_of(stream, site, now=timezone.now())
+        if queue is None:
+            raise Http404
+        provider = Provider.objects.filter(name=site).first() or Provider.objects.filter(name=EVERYWHERE).first()
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{queue.title} · {queue.stream}",
+            "opts": self.opts,
+            "queue": queue,
+            "provider_pk": provider.pk
+            if site and provider and request.user.has_perm("sending.view_provider")
+            else None,
+            "replies": reports.last_replies(stream, site),
+            "may_operate": self.has_operate_permission(request),
+        }
+        return TemplateResponse(request, "admin/sending/lane.html", context)
+
     def _resume(self, request: HttpRequest) -> HttpResponse:
         if not self.has_operate_permission(request):
             raise PermissionDenied
@@ -70,6 +96,122 @@ class QueueAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         else:
             messages.info(request, _("The lane was not suspended any more."))
         return HttpResponseRedirect(request.path)
+
+
+class Audited(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Rows that operators edit: each edit stands in the audit log with the values before and after."""
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: Any) -> None:
+        super().save_related(request, form, formsets, change)
+        changes = _changes(form)
+        for each in (each for formset in formsets for each in formset.forms if each.has_changed()):
+            changes[str(each.instance)] = _changes(each)
+        if changes:
+            self._note(request, form.instance, "changed" if change else "added", changes=changes)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        self._note(request, obj, "deleted")
+        super().delete_model(request, obj)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Offer no deletion of many: what is shipped can only be switched off."""
+        return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
+
+    def _note(self, request: HttpRequest, row: Any, deed: str, **details: Any) -> None:
+        assert isinstance(request.user, User)
+        providers.note(row, deed, operator=request.user, ip=client_ip(request), now=timezone.now(), **details)
+
+
+def _changes(form: Any) -> dict[str, Any]:
+    """Return the edited fields with their values before and after."""
+    pairs = {name: [_plain(form.initial.get(name)), _plain(form.cleaned_data.get(name))] for name in form.changed_data}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON keeps it."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return [str(each) for each in value] if isinstance(value, list) else str(value)
+
+
+class ReplyRuleInline(admin.StackedInline):  # type: ignore[type-arg]
+    model = ReplyRule
+    fields = [("pattern", "enabled"), ("action", "seconds", "position"), "reason"]
+    formfield_overrides = {models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 2})}}
+    extra = 0
+    can_delete = False
+
+
+@admin.register(Provider)
+class ProviderAdmin(Audited):
+    """What each mailbox provider bears, and what its replies mean."""
+
+    list_display = ["title", "name", "connections", "mails_per_connection", "mails_per_minute", "tls", "enabled"]
+    list_display_links = ["title"]
+    search_fields = ["name", "title"]
+    ordering = ["name"]
+    fields = [
+        "title",
+        "name",
+        "mx_patterns",
+        ("connections", "mails_per_connection", "mails_per_minute"),
+        "tls",
+        "enabled",
+        "reason",
+    ]
+    formfield_overrides = {models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3})}}
+    inlines = [ReplyRuleInline]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> list[str]:  # noqa: ARG002
+        if obj is None:
+            return []
+        return ["name"] if obj.name != EVERYWHERE else ["name", "mx_patterns", "enabled"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Provider | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (obj and is_shipped(obj.name))
+
+    def get_urls(self) -> list[Any]:
+        restore = self.admin_site.admin_view(self.restore)
+        return [path("<int:pk>/restore/", restore, name="sending_provider_restore"), *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        provider = self.get_object(request, object_id)
+        may_restore = provider is not None and is_shipped(provider.name) and self.has_change_permission(request)
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "may_restore": may_restore})
+
+    def restore(self, request: HttpRequest, pk: int) -> HttpResponse:
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        assert isinstance(request.user, User)
+        provider = get_object_or_404(Provider, pk=pk)
+        if request.method != "POST":
+            context = {"title": _("Restore shipped values"), "opts": self.opts, "provider": provider}
+            each = self.admin_site.each_context(request)
+            return TemplateResponse(request, "admin/sending/provider/restore.html", each | context)
+        try:
+            providers.restore(provider, operator=request.user, ip=client_ip(request), now=timezone.now())
+            messages.success(request, _("The shipped values are back."))
+        except providers.NotShipped as refusal:
+            messages.error(request, refusal.message)
+        return HttpResponseRedirect(reverse("admin:sending_provider_change", args=[pk]))
+
+
+@admin.register(ReplyRule)
+class ReplyRuleAdmin(Audited):
+    """What replies mean for the pace: of one provider, or everywhere."""
+
+    list_display = ["pattern", "provider", "action", "seconds", "reason", "position", "enabled"]
+    list_filter = ["action", "enabled", "provider"]
+    list_select_related = ["provider"]
+    search_fields = ["pattern", "reason"]
+    fields = ["provider", "pattern", "action", "seconds", "reason", "position", "enabled"]
+    formfield_overrides = ReplyRuleInline.formfield_overrides
+
+    def has_delete_permission(self, request: HttpRequest, obj: ReplyRule | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (obj and obj.key)
 
 
 @admin.register(Batch)

@@ -12,6 +12,7 @@ urlpatterns = [
     path("batches/preview/<int:template_pk>/", orders.preview, name="batch-preview"),
     path("batches/<int:pk>/", batches.detail, name="batch"),
     path("batches/<int:pk>/progress/", batches.progress, name="batch-progress"),
+    path("batches/<int:pk>/waiting/", batches.waiting, name="batch-waiting"),
     path("batches/<int:pk>/pause/", batches.pause, name="batch-pause"),
     path("batches/<int:pk>/resume/", batches.resume, name="batch-resume"),
     path("batches/<int:pk>/cancel/", batches.cancel, name="batch-cancel"),

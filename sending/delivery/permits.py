@@ -5,11 +5,11 @@ leaves a reserve; of mails a minute, triggered mail may go some seconds ahead of
 mail then waits out. So a campaign never takes the last place from a code.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Sum
 
 from senders.models import Stream
 from sending.models import Gate, Turn
@@ -55,9 +55,9 @@ def take(stream: str, site: str, wanted: int, rate: int | None, now: datetime) -
     return granted, None if granted == wanted else max(next_free_at - ahead, now)
 
 
-def reserve(limit: int) -> int:
-    """Return how many of a site's connections batch mail leaves to triggered mail."""
-    return max(1, limit // 5) if limit > 1 else 0
+def most_of(stream: str, limit: int) -> int:
+    """Return how many of a site's connections a stream may have: batch mail leaves a fifth, but one is never none."""
+    return limit - max(1, limit // 5) if stream == Stream.BATCH and limit > 1 else limit
 
 
 @transaction.atomic
@@ -71,7 +71,7 @@ def grant(stream: str, site: str, holder: str, wanted: int, limit: int, now: dat
     Turn.objects.filter(site=site, until__lt=now).delete()
     others = list(Turn.objects.filter(site=site).exclude(stream=stream, holder=holder))
     peers = [turn for turn in others if turn.stream == stream]
-    most = limit - reserve(limit) if stream == Stream.BATCH else limit
+    most = most_of(stream, limit)
     fair = max(most // (len(peers) + 1), 1)
     share = max(fair, most - sum(min(turn.wanted, fair) for turn in peers))
     free = min(
@@ -98,12 +98,13 @@ def release(stream: str, site: str, holder: str) -> None:
     Turn.objects.filter(stream=stream, site=site, holder=holder).delete()
 
 
-def open_connections(sites: Iterable[str], *, now: datetime) -> dict[tuple[str, str], int]:
-    """Return the connections that living workers hold, by stream and site."""
-    found: dict[tuple[str, str], int] = {}
-    for turn in Turn.objects.filter(Q(until__gte=now), site__in=sites):
-        found[turn.stream, turn.site] = found.get((turn.stream, turn.site), 0) + turn.connections
-    return found
+def open_connections(sites: Collection[str] | None = None, *, now: datetime) -> dict[tuple[str, str], int]:
+    """Return the connections that living workers hold, by stream and site; None: to all sites."""
+    turns = Turn.objects.filter(until__gte=now)
+    if sites is not None:
+        turns = turns.filter(site__in=sites)
+    rows = turns.values("stream", "site").annotate(open=Sum("connections")).order_by()
+    return {(row["stream"], row["site"]): row["open"] for row in rows}
 
 
 def _lock(site: str, now: datetime) -> None:

@@ -43,6 +43,7 @@ class Rules:
 
     def __init__(self, rows: Iterable[ReplyRule]) -> None:
         self._advice: list[Advice] = []
+        self.reasons: set[str] = set()  # our own words: may be shown to whoever waits
         self._patterns = re2.Set.SearchSet(pattern_options())
         for row in rows:
             try:
@@ -51,6 +52,7 @@ class Rules:
                 log.exception("Reply rule %s is left out: its pattern cannot be used", row.pk)
                 continue
             self._advice.append(Advice(row.action, row.seconds, row.reason))
+            self.reasons.add(row.reason)
         self._patterns.Compile()
 
     def advice(self, reply: Reply) -> Advice | None:

@@ -86,7 +86,7 @@ PROVIDERS = (
         ("*.google.com", "*.googlemail.com"),
         5,
         50,
-        _("Gmail asks bulk senders for TLS and few connections; five of fifty mails are borne."),
+        _("Gmail asks bulk senders for TLS and few connections; five connections of fifty mails are borne."),
         "required",
     ),
     Shipped(
@@ -103,7 +103,7 @@ PROVIDERS = (
         ("*.olc.protection.outlook.com",),
         5,
         50,
-        _("Outlook.com limits connections by reputation; five of fifty mails are borne."),
+        _("Outlook.com limits connections by reputation; five connections of fifty mails are borne."),
     ),
     Shipped(
         "office365",

@@ -32,6 +32,7 @@ LOOKS = {
     Status.DEFERRED: ("hourglass", "warning"),
     Status.QUEUED: ("clock", "info"),
 }
+MOST_DESTINATIONS = 20  # on the page, the fullest first
 EXPORTED_AT_ONCE = 5000  # rows a query: no cursor stays open while a browser reads slowly
 
 
@@ -68,7 +69,7 @@ def detail(request: AccountRequest, pk: int) -> HttpResponse:
         "slice": _messages(request, batch, query=query, status=status),
         "may_change": request.actor.may(Permission.WORK),
     }
-    return render(request, "sending/batch.html", _shown(batch) | context)
+    return render(request, "sending/batch.html", _shown(batch) | _waiting(batch) | context)
 
 
 @require_GET
@@ -79,6 +80,13 @@ def progress(request: AccountRequest, pk: int) -> HttpResponse:
     if request.GET.get("status", batch.status) != batch.status:
         return HttpResponse(headers={"HX-Refresh": "true"})
     return render(request, "sending/_progress.html", _shown(batch))
+
+
+@require_GET
+@member_required()
+def waiting(request: AccountRequest, pk: int) -> HttpResponse:
+    batch = _batch(request, pk)
+    return render(request, "sending/_waiting.html", {"batch": batch} | _waiting(batch))
 
 
 @require_POST
@@ -150,6 +158,11 @@ def _shown(batch: Batch) -> dict[str, Any]:
         for share in reports.shares(batch)
     ]
     return {"batch": batch, "shares": shares}
+
+
+def _waiting(batch: Batch) -> dict[str, Any]:
+    destinations, more = reports.waits_of(batch, now=timezone.now(), most=MOST_DESTINATIONS)
+    return {"destinations": destinations, "more": more}
 
 
 def _messages(request: AccountRequest, batch: Batch, *, query: str, status: str) -> Slice:

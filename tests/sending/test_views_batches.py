@@ -6,11 +6,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Role
+from sending.delivery import shaping
 from sending.models import Batch, Chunk, Message, Status
 from tests.factories import BatchFactory, ContentFactory, MessageFactory, SenderFactory
 
 INDEX = reverse("sending:batches")
-PAGES = ("batch", "batch-progress", "batch-export")
+PAGES = ("batch", "batch-progress", "batch-waiting", "batch-export")
 DEEDS = ("batch-pause", "batch-resume", "batch-cancel", "batch-send-unknown")
 
 pytestmark = pytest.mark.django_db
@@ -196,9 +197,12 @@ class TestDetail:
     @pytest.mark.parametrize("number", [1, 3])
     def test_number_of_queries(self, owner_client, content, django_assert_max_num_queries, number):
         batch = BatchFactory(content=content, total=number)
-        MessageFactory.create_batch(number, batch=batch)
+        for message in MessageFactory.create_batch(number, batch=batch):
+            site = f"mx{message.pk}.test"
+            Chunk.objects.create(stream="batch", site=site, batch=batch, messages=[message.pk], due_at=timezone.now())
+        shaping.current(timezone.now())  # read every half minute
 
-        with django_assert_max_num_queries(5) as queries:
+        with django_assert_max_num_queries(9) as queries:
             owner_client.get(url("batch", batch))
 
         text = " ".join(query["sql"] for query in queries.captured_queries)
