@@ -295,7 +295,7 @@ GROUP BY m.last_reply ORDER BY count(*) DESC, m.last_reply LIMIT 10
 """
 
 
-def _filled(chunks: QuerySet[Chunk]) -> QuerySet[Chunk, dict[str, Any]]:
+def _filled(chunks: QuerySet[Chunk]) -> QuerySet[Any, Any]:
     return (
         chunks.values("stream", "site")
         .annotate(

@@ -7,6 +7,7 @@ mail then waits out. So a campaign never takes the last place from a code.
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Sum
@@ -43,7 +44,7 @@ def take(stream: str, site: str, wanted: int, rate: int | None, now: datetime) -
     if rate is None or wanted <= 0:
         return wanted, None
     ahead = AHEAD[stream]
-    values = {"site": site, "wanted": wanted, "now": now, "ahead": ahead, "apart": 60 / rate}
+    values: dict[str, Any] = {"site": site, "wanted": wanted, "now": now, "ahead": ahead, "apart": 60 / rate}
     with connection.cursor() as cursor:
         cursor.execute(TAKE, values)
         found = cursor.fetchone()
