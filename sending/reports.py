@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from mailpush.mail.replies import Failure
+from mailpush.mail.replies import Failure, Reply
 from senders.models import Stream
 from sending.delivery import pacing, permits, shaping
 from sending.delivery.shaping import Shape, Shaping
@@ -176,8 +176,8 @@ def _held_up(lane: Lane, shape: Shape, now: datetime) -> Wait | None:
     names = {"site": _title(shape, lane.site)}
     if not lane.site:
         text = _("The look-up of mail servers is held up.")
-    elif lane.reason in shape.rules.reasons:
-        text = _("Nothing goes to %(site)s at the moment.") % names + " " + _(lane.reason)
+    elif why := _told(lane.reason, shape):
+        text = _("Nothing goes to %(site)s at the moment.") % names + " " + why
     elif lane.reason[:3].isdecimal():  # an SMTP reply
         text = _("The mail servers of %(site)s have asked us to send more slowly.") % names
     else:
@@ -195,7 +195,7 @@ def _slowed(
     rate, connections = pacing.limits(pace, shape)
     names = {"site": _title(shape, lane.site), "rate": rate, "connections": connections}
     if pace.since:
-        why = _(pace.reason) if pace.reason in shape.rules.reasons else _("Its mail servers have asked for that.")
+        why = _told(pace.reason, shape) or _("Its mail servers have asked for that.")
         text = _("For now %(site)s gets no more than %(rate)s mails a minute (connections: %(connections)s).")
         return Wait(text % names + " " + why, eases_at=pace.until)
     why = _(shape.reason) if shape.reason else ""
@@ -207,6 +207,15 @@ def _slowed(
         text = _("All connections that %(site)s bears at the same time (%(connections)s) are in use.")
         return Wait(f"{text % names} {why}".rstrip())
     return None
+
+
+def _told(words: str, shape: Shape) -> str:
+    """Return what a lane's words mean by the rules: the words themselves may come from another account's mail."""
+    if words in shape.rules.reasons:
+        return _(words)
+    code, _space, text = words.partition(" ")
+    advice = shape.rules.advice(Reply(int(code), text)) if code.isdecimal() else None
+    return _(advice.reason) if advice and advice.reason else ""
 
 
 def _title(shape: Shape, site: str) -> str:

@@ -40,8 +40,9 @@ def lane(**fields):
 
 
 class TestMessage:
-    def test_lane_is_suspended_by_a_rule(self, message, now):
-        lane(suspended_until=now + MINUTE, reason=SPENT)
+    @pytest.mark.parametrize("words", [SPENT, "550 Ip frequency limited <other@strangers.test>"])
+    def test_lane_is_suspended_by_a_rule(self, message, now, words):
+        lane(suspended_until=now + MINUTE, reason=words)
 
         assert reports.wait_of(message, now=now) == reports.Wait(
             f"Nothing goes to QQ Mail at the moment. {SPENT}", now + MINUTE
