@@ -4,7 +4,8 @@ from functools import cached_property
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import AdminTextareaWidget
+from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import models
@@ -75,7 +76,7 @@ class QueueAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         provider = Provider.objects.filter(name=site).first() or Provider.objects.filter(name=EVERYWHERE).first()
         context = {
             **self.admin_site.each_context(request),
-            "title": f"{queue.title} · {queue.stream}",
+            "title": f"{queue.title} · {queue.stream_label}",
             "opts": self.opts,
             "queue": queue,
             "provider_pk": provider.pk
@@ -135,10 +136,17 @@ def _plain(value: Any) -> Any:
     return [str(each) for each in value] if isinstance(value, list) else str(value)
 
 
+WIDGETS: dict[Any, Any] = {
+    models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 2})},
+    models.CharField: {"widget": AdminTextInputWidget(attrs={"class": "vLargeTextField"})},
+    ArrayField: {"widget": AdminTextInputWidget(attrs={"class": "vLargeTextField"})},
+}
+
+
 class ReplyRuleInline(admin.StackedInline):  # type: ignore[type-arg]
     model = ReplyRule
-    fields = [("pattern", "enabled"), ("action", "seconds", "position"), "reason"]
-    formfield_overrides = {models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 2})}}
+    fields = ["pattern", "action", "seconds", "reason", ("position", "enabled")]
+    formfield_overrides = WIDGETS
     extra = 0
     can_delete = False
 
@@ -147,20 +155,21 @@ class ReplyRuleInline(admin.StackedInline):  # type: ignore[type-arg]
 class ProviderAdmin(Audited):
     """What each mailbox provider bears, and what its replies mean."""
 
-    list_display = ["title", "name", "connections", "mails_per_connection", "mails_per_minute", "tls", "enabled"]
-    list_display_links = ["title"]
+    list_display = ["__str__", "name", "connections", "mails_per_connection", "mails_per_minute", "tls", "enabled"]
     search_fields = ["name", "title"]
     ordering = ["name"]
     fields = [
         "title",
         "name",
         "mx_patterns",
-        ("connections", "mails_per_connection", "mails_per_minute"),
+        "connections",
+        "mails_per_connection",
+        "mails_per_minute",
         "tls",
         "enabled",
         "reason",
     ]
-    formfield_overrides = {models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3})}}
+    formfield_overrides = WIDGETS
     inlines = [ReplyRuleInline]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> list[str]:  # noqa: ARG002
@@ -208,7 +217,7 @@ class ReplyRuleAdmin(Audited):
     list_select_related = ["provider"]
     search_fields = ["pattern", "reason"]
     fields = ["provider", "pattern", "action", "seconds", "reason", "position", "enabled"]
-    formfield_overrides = ReplyRuleInline.formfield_overrides
+    formfield_overrides = WIDGETS
 
     def has_delete_permission(self, request: HttpRequest, obj: ReplyRule | None = None) -> bool:
         return super().has_delete_permission(request, obj) and not (obj and obj.key)

@@ -254,6 +254,10 @@ class Queue:
     eases_at: datetime | None  # where it is slower than its provider's limits
     pace_reason: str
 
+    @property
+    def stream_label(self) -> str:
+        return str(Stream(self.stream).label)
+
 
 def queues(*, now: datetime) -> list[Queue]:
     """Return the lanes that hold messages, are suspended or slowed down, the most overdue first."""

@@ -34,13 +34,13 @@ class Provider(models.Model):
     """
 
     name = models.CharField(
-        _("name"),
+        _("key"),
         max_length=32,
         unique=True,
         blank=True,
         # No dot: sites without a provider are domains.
         validators=[RegexValidator(r"\A[a-z0-9-]*\Z", _("Use lower-case letters, digits and hyphens."))],
-        help_text=_("The key under which its lanes are listed. It cannot be changed later."),
+        help_text=_("Names its lanes. It cannot be changed later."),
     )
     title = models.CharField(_("title"), max_length=64)
     mx_patterns = ArrayField(

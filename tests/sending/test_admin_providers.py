@@ -274,7 +274,7 @@ class TestLane:
             (queue.title, queue.rate, queue.connections, queue.connections_open) for queue in page.context["queues"]
         ]
         assert shown == [("plain.test", None, 8, 0), ("QQ Mail", 60, 1, 1)]
-        for words in ("1 of 1", "60 mails a minute", "finds our traffic suspicious", "as fast as they are taken"):
+        for words in ("1 of 1", "60 mails a minute", "finds our traffic suspicious", "no limit"):
             assert words in page.content.decode()
 
     def test_lane_that_has_recovered_and_is_empty_is_not_listed(self, desk):
