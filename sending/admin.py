@@ -15,8 +15,8 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from accounts.actors import Actor
 from accounts.admin import ReadOnly
@@ -212,12 +212,17 @@ class ProviderAdmin(Audited):
 class ReplyRuleAdmin(Audited):
     """What replies mean for the pace: of one provider, or everywhere."""
 
-    list_display = ["pattern", "provider", "action", "seconds", "reason", "position", "enabled"]
+    list_display = ["pattern", "provider", "action", "seconds", "meaning", "position", "enabled"]
+    empty_value_display = _("everywhere")
     list_filter = ["action", "enabled", "provider"]
     list_select_related = ["provider"]
     search_fields = ["pattern", "reason"]
     fields = ["provider", "pattern", "action", "seconds", "reason", "position", "enabled"]
     formfield_overrides = WIDGETS
+
+    @admin.display(description=_("reason"))
+    def meaning(self, rule: ReplyRule) -> str:
+        return gettext(rule.reason)
 
     def has_delete_permission(self, request: HttpRequest, obj: ReplyRule | None = None) -> bool:
         return super().has_delete_permission(request, obj) and not (obj and obj.key)

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+import re2
+
 ENHANCED_CODE = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?!\d)")
 
 # Bad mailbox, mailbox moved, Office 365's RecipientNotFound (and RFC 7505: this domain takes no mail), mailbox
@@ -148,12 +150,26 @@ _LATER_WORDINGS: tuple[tuple[Failure, str], ...] = (
 )
 
 
-def _compiled(rules: tuple[tuple[Failure, str], ...]) -> tuple[tuple[Failure, re.Pattern[str]], ...]:
-    return tuple((failure, re.compile(words, re.IGNORECASE | re.DOTALL)) for failure, words in rules)
+class Wordings:
+    """Rules in their order, looked for all at once: one by one they cost a worker tenths of a millisecond."""
+
+    def __init__(self, rules: tuple[tuple[Failure, str], ...]) -> None:
+        options = re2.Options()
+        options.case_sensitive = False
+        options.dot_nl = True
+        self._failures = [failure for failure, _words in rules]
+        self._patterns = re2.Set.SearchSet(options)
+        for _failure, words in rules:
+            self._patterns.Add(words)
+        self._patterns.Compile()
+
+    def find(self, words: str) -> Failure | None:
+        found = self._patterns.Match(words.encode("utf-8", "replace"))
+        return self._failures[min(found)] if found else None
 
 
-WORDINGS = _compiled(_WORDINGS)
-LATER_WORDINGS = _compiled(_LATER_WORDINGS)
+WORDINGS = Wordings(_WORDINGS)
+LATER_WORDINGS = Wordings(_LATER_WORDINGS)
 
 # RFC 3463 and its IANA registry: "subject.detail", then the subject alone. The class (4 or 5) is looked at apart.
 MEANINGS: dict[str, Failure] = {
@@ -196,9 +212,9 @@ def classify(reply: Reply) -> Failure:
     words = LINE_START.sub(" ", reply.text)
     words = ADDRESS.sub(" ", words)  # a local part such as "spam-reports" is not the server's opinion
     return (
-        _by_words(words, WORDINGS)
+        WORDINGS.find(words)
         or _by_enhanced_code(reply)
-        or _by_words(words, LATER_WORDINGS)
+        or LATER_WORDINGS.find(words)
         or CODE_MEANINGS.get(reply.code)
         or (Failure.TRANSIENT if reply.verdict is Verdict.TRY_LATER else Failure.UNKNOWN)
     )
@@ -221,10 +237,6 @@ def address_is_dead(reply: Reply) -> bool:
         return False
     # Yahoo says 554 for a missing account, in words that leave no doubt.
     return reply.code in MAILBOX_CODES or "delivery error: dd" in reply.text
-
-
-def _by_words(words: str, rules: tuple[tuple[Failure, re.Pattern[str]], ...]) -> Failure | None:
-    return next((failure for failure, pattern in rules if pattern.search(words)), None)
 
 
 def _by_enhanced_code(reply: Reply) -> Failure | None:

@@ -181,14 +181,16 @@ def pattern_options() -> re2.Options:
     options.case_sensitive = False
     options.log_errors = False
     options.never_capture = True
-    options.max_mem = 1 << 20  # bytes; a pattern that needs more is refused
+    options.max_mem = 1 << 28  # bytes; a bound, not what is taken
     return options
 
 
 def pattern_problem(pattern: str) -> str:
     """Return why a pattern cannot be used, or nothing. RE2 needs linear time whatever the pattern."""
+    options = pattern_options()
+    options.max_mem = 1 << 20  # bytes, of the many more that all of them together may have
     try:
-        compiled = re2.compile(pattern, pattern_options())
+        compiled = re2.compile(pattern, options)
     except re2.error as error:
         detail = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
         return gettext("This is not a pattern: %(detail)s") % {"detail": detail}
