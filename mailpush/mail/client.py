@@ -10,6 +10,7 @@ import contextlib
 import ipaddress
 import re
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,6 +23,7 @@ __all__ = [
     "ConnectFailed",
     "ConnectionLost",
     "Dsn",
+    "Letter",
     "LoginRefused",
     "Sent",
     "Session",
@@ -76,6 +78,36 @@ class Dsn:
         for value in (self.ret, self.envid, self.orcpt, self.notify):
             if value and not PARAMETER.fullmatch(value):
                 raise ValueError(f"{value!r} cannot stand in an SMTP command.")
+
+
+@dataclass(slots=True, eq=False)
+class Letter:
+    """One message to one recipient; nothing in it can end a command or the message early.
+
+    `mail_from` is empty for the null sender; `data` has CRLF line ends, and dots as they are. `smtputf8` says that
+    the headers need it; addresses that need it are noticed.
+
+    :raises ValueError: an address or the message cannot be put into SMTP.
+    """
+
+    mail_from: str
+    rcpt_to: str
+    data: bytes
+    smtputf8: bool = False
+    dsn: Dsn | None = None
+
+    def __post_init__(self) -> None:
+        _check_mailbox(self.mail_from, may_be_empty=True)
+        _check_mailbox(self.rcpt_to)
+        data = self.data
+        if not data.count(b"\n") == data.count(b"\r") == data.count(b"\r\n"):
+            raise ValueError("The message has a bare CR or LF; only CRLF may end a line.")
+        if not data.endswith(b"\r\n"):
+            self.data += b"\r\n"
+        self.smtputf8 = self.smtputf8 or not (self.mail_from.isascii() and self.rcpt_to.isascii())
+
+
+Following = Callable[[], Letter | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +175,7 @@ class Session:
         self.is_encrypted = is_encrypted
         self.offers: dict[str, str] = {}  # EHLO keywords; remove one and it is not used
         self.sent_count = 0
+        self._announced: Letter | None = None  # its first commands have been written
         self._dialog = Dialog(wire, timeouts)
         self._wire = wire
         self._timeouts = timeouts
@@ -240,68 +273,83 @@ class Session:
     async def send(
         self, mail_from: str, rcpt_to: str, data: bytes, *, smtputf8: bool = False, dsn: Dsn | None = None
     ) -> Sent:
-        """Send one message to one recipient, and tell which reply decided it.
+        """Send one message to one recipient; see `Letter` and `transfer`."""
+        return await self.transfer(Letter(mail_from, rcpt_to, data, smtputf8=smtputf8, dsn=dsn))
 
-        :param mail_from: the envelope sender; empty for the null sender.
-        :param data: the message with CRLF line ends, dots as they are.
-        :param smtputf8: the message's headers need SMTPUTF8; addresses that need it are noticed.
+    async def transfer(self, letter: Letter, following: Following | None = None) -> Sent:
+        """Send a letter, and tell which reply decided it.
+
+        :param following: called when the end of this letter is about to be written; where the server pipelines, the
+            commands of the letter it returns go along, which saves a round trip. That letter must be the next one.
         :raises ConnectionLost: the connection broke before the server had decided.
-        :raises ValueError: an address or the message cannot be put into SMTP.
         """
-        _check_mailbox(mail_from, may_be_empty=True)
-        _check_mailbox(rcpt_to)
-        if not data.count(b"\n") == data.count(b"\r") == data.count(b"\r\n"):
-            raise ValueError("The message has a bare CR or LF; only CRLF may end a line.")
-        if not data.endswith(b"\r\n"):
-            data += b"\r\n"
-        smtputf8 = smtputf8 or not (mail_from.isascii() and rcpt_to.isascii())
-        if refusal := self._own_refusal(len(data), smtputf8=smtputf8):
-            return Sent(refusal, Step.LOCAL, self.is_encrypted)
-        if not self.reusable:
-            raise ConnectionLost("MAIL", during_data=False, reason="the connection was not open any more")
-
-        mail = self._mail_command(mail_from, data, smtputf8=smtputf8, dsn=dsn)
-        rcpt = self._rcpt_command(rcpt_to, dsn)
+        is_announced, self._announced = letter is self._announced, None
+        if not is_announced:
+            if refusal := self._own_refusal(letter):
+                return Sent(refusal, Step.LOCAL, self.is_encrypted)
+            if not self.reusable:
+                raise ConnectionLost("MAIL", during_data=False, reason="the connection was not open any more")
         self._is_busy = True  # and stays so when anything below goes wrong, a cancellation included
         self.sent_count += 1
-        for flight in self._flights(mail, rcpt, data):
-            decided = await self._fly(flight)
-            if decided:
+        flights = self._flights(letter)
+        if is_announced:
+            flights[0] = [(step, b"") for step, _ in flights[0]]
+        for flight in flights[:-1]:
+            if decided := await self._fly(flight):
                 return decided
+        if following and self._may_announce:
+            self._announce(following(), flights[-1])
+        if decided := await self._fly(flights[-1]):
+            return decided
         raise AssertionError("The last flight always decides.")
 
-    def _own_refusal(self, size: int, *, smtputf8: bool) -> Reply | None:
-        if smtputf8 and "SMTPUTF8" not in self.offers:
+    @property
+    def _may_announce(self) -> bool:
+        """RFC 2920 section 3.1 allows commands behind the end of a message; BDAT takes one round trip anyway."""
+        return "PIPELINING" in self.offers and "CHUNKING" not in self.offers
+
+    def _announce(self, letter: Letter | None, flight: Flight) -> None:
+        """Put the first commands of the next letter behind the last step of this one."""
+        if letter is None or self._own_refusal(letter):
+            return
+        self._announced = letter
+        step, octets = flight[-1]
+        opening = b"".join([command for _, command in self._flights(letter)[0]])
+        flight[-1] = step, octets + opening
+
+    def _own_refusal(self, letter: Letter) -> Reply | None:
+        if letter.smtputf8 and "SMTPUTF8" not in self.offers:
             return Reply(553, "5.6.7 Not sent: the server takes no addresses or headers beyond ASCII (SMTPUTF8).")
-        limit = self.offers.get("SIZE", "")
+        limit, size = self.offers.get("SIZE", ""), len(letter.data)
         if limit.isdecimal() and 0 < int(limit) < size:
             return Reply(552, f"5.3.4 Not sent: the message has {size} bytes, and the server takes {limit}.")
         return None
 
-    def _mail_command(self, mail_from: str, data: bytes, *, smtputf8: bool, dsn: Dsn | None) -> bytes:
-        offers = self.offers
-        command = f"MAIL FROM:<{mail_from}>"
+    def _mail_command(self, letter: Letter) -> bytes:
+        offers, dsn = self.offers, letter.dsn
+        command = f"MAIL FROM:<{letter.mail_from}>"
         if "SIZE" in offers:
-            command += f" SIZE={len(data)}"
+            command += f" SIZE={len(letter.data)}"
         # A server without 8BITMIME gets the bytes all the same: every one in use is eight-bit clean.
-        if "8BITMIME" in offers and not data.isascii():
+        if "8BITMIME" in offers and not letter.data.isascii():
             command += " BODY=8BITMIME"
-        if smtputf8:
+        if letter.smtputf8:
             command += " SMTPUTF8"
         if dsn and "DSN" in offers:
             command += f" RET={dsn.ret}" if dsn.ret else ""
             command += f" ENVID={dsn.envid}" if dsn.envid else ""
         return f"{command}\r\n".encode()
 
-    def _rcpt_command(self, rcpt_to: str, dsn: Dsn | None) -> bytes:
-        command = f"RCPT TO:<{rcpt_to}>"
+    def _rcpt_command(self, letter: Letter) -> bytes:
+        command, dsn = f"RCPT TO:<{letter.rcpt_to}>", letter.dsn
         if dsn and "DSN" in self.offers:
             command += f" NOTIFY={dsn.notify}" if dsn.notify else ""
             command += f" ORCPT={dsn.orcpt}" if dsn.orcpt else ""
         return f"{command}\r\n".encode()
 
-    def _flights(self, mail: bytes, rcpt: bytes, data: bytes) -> list[Flight]:
+    def _flights(self, letter: Letter) -> list[Flight]:
         """Return the steps in groups; each group is one write and one round trip."""
+        mail, rcpt, data = self._mail_command(letter), self._rcpt_command(letter), letter.data
         if "CHUNKING" in self.offers:
             end = (Step.END_OF_DATA, b"BDAT %d LAST\r\n%b" % (len(data), data))
             if "PIPELINING" not in self.offers:
@@ -317,12 +365,16 @@ class Session:
 
     async def _fly(self, flight: Flight) -> Sent | None:
         """Write a group of steps and read an answer to each; the first refusal or the last acceptance decides."""
-        self._wire.write(b"".join([octets for _, octets in flight]))
+        octets = b"".join([octets for _, octets in flight])
+        if octets:  # else they went along with the letter before
+            self._wire.write(octets)
         decided: Sent | None = None
         in_doubt = flight[-1][0] is Step.END_OF_DATA
         for step, _ in flight:
             try:
-                reply = await self._dialog.reply(step, self._patience[step], in_doubt=in_doubt)
+                reply = await self._dialog.reply(
+                    step, self._patience[step], in_doubt=in_doubt, goes_on=self._announced is not None
+                )
                 decided = decided or self._judge(step, reply, in_doubt=in_doubt)
             except ConnectionLost:
                 if decided:  # what is lost is the rest of the conversation, not the answer
@@ -330,7 +382,7 @@ class Session:
                 raise
             if reply.code == SHUTTING_DOWN:
                 return decided
-        if decided:
+        if decided and self._announced is None:
             await self._clear_up(decided, must_end_data=reply.code == GO_AHEAD)
         return decided
 

@@ -85,10 +85,11 @@ class Dialog:
         self.wire.write(f"{line}\r\n".encode())
         return await self.reply(stage, seconds)
 
-    async def reply(self, stage: str, seconds: float, *, in_doubt: bool = False) -> Reply:
+    async def reply(self, stage: str, seconds: float, *, in_doubt: bool = False, goes_on: bool = False) -> Reply:
         """Return the server's next reply.
 
         :param in_doubt: the end of a message is under way, so that losing the answer leaves us not knowing.
+        :param goes_on: more was written behind that end.
         """
         wire = self.wire
         try:
@@ -100,8 +101,8 @@ class Dialog:
                     # While a long message is still going out, the time is for its next block (section 4.5.3.2.5).
                     await wire.more(self.timeouts.block if wire.is_unsent else seconds)
         except (PeerGone, ReplyBroken) as error:
-            # What has not left us cannot have arrived: the end is the last thing written.
-            in_doubt = in_doubt and not wire.is_unsent
+            # What has not left us cannot have arrived, where the end is the last thing written.
+            in_doubt = in_doubt and (goes_on or not wire.is_unsent)
             wire.abort()
             raise ConnectionLost(stage, during_data=in_doubt, reason=_why(error)) from error
         return self._replies.popleft()

@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
-from mailpush.mail.client import ConnectionLost, Session
+from mailpush.mail.client import ConnectionLost, Letter, Session
 from mailpush.mail.replies import Reply
 from mailpush.mail.tls import TlsPolicy
 from sending.delivery.dialing import Dialer, Unreachable
@@ -81,17 +82,36 @@ class Site:
         """Be one connection: open it for the first parcel, renew it when spent, close it when idle."""
         link: Link | None = None
         try:
-            while parcel := await self._next(link):
+            while parcel := link.ahead if link and link.ahead else await self._next(link):
                 if link and not link.may_carry(parcel, self._limits):
                     await link.session.close()
                     link = None
                 if link is None:
                     link = await self._open(parcel)
-                if link is not None and not await link.deliver(parcel, self._report):
-                    self._waiting.setdefault(parcel.route.key, deque()).appendleft(parcel)
+                if link is not None and not await link.deliver(parcel, self._report, partial(self._after, link)):
+                    self._put_back(parcel)
+                    if link.ahead:
+                        self._put_back(link.ahead)
+                        link.ahead = None
         finally:
             if link:
                 await link.session.close()
+
+    def _after(self, link: "Link") -> Parcel | None:
+        """Return the parcel that may ride on the end of the one that the link carries now."""
+        is_spent = link.session.sent_count >= self._limits.mails_per_connection
+        is_too_many = len(self._connections) > self._limits.connections
+        return None if is_spent or is_too_many or link.key not in self._waiting else self._pop(link.key)
+
+    def _put_back(self, parcel: Parcel) -> None:
+        self._waiting.setdefault(parcel.route.key, deque()).appendleft(parcel)
+
+    def _pop(self, key: Key) -> Parcel:
+        parcels = self._waiting[key]
+        parcel = parcels.popleft()
+        if not parcels:
+            del self._waiting[key]
+        return parcel
 
     async def _next(self, link: "Link | None") -> Parcel | None:
         """Return the next parcel, one that the connection leads to if there is any; None: it is not needed."""
@@ -104,12 +124,7 @@ class Site:
             idle.cancel()
         if not self._waiting:
             return None
-        key = link.key if link and link.key in self._waiting else next(iter(self._waiting))
-        parcels = self._waiting[key]
-        parcel = parcels.popleft()
-        if not parcels:
-            del self._waiting[key]
-        return parcel
+        return self._pop(link.key if link and link.key in self._waiting else next(iter(self._waiting)))
 
     async def _open(self, parcel: Parcel) -> "Link | None":
         """Connect for a parcel; where no server lets us in, report it and all that have the same way."""
@@ -133,30 +148,48 @@ class Link:
         self.session = session
         self.host = host
         self.key = key
+        self.ahead: Parcel | None = None  # its commands have gone out with the mail before
+        self._letter: Letter | None = None  # of the parcel ahead
 
     def may_carry(self, parcel: Parcel, limits: Limits) -> bool:
         is_fresh = self.session.reusable and self.session.sent_count < limits.mails_per_connection
-        return is_fresh and parcel.route.key == self.key
+        return parcel is self.ahead or (is_fresh and parcel.route.key == self.key)
 
-    async def deliver(self, parcel: Parcel, report: Report) -> bool:
+    async def deliver(self, parcel: Parcel, report: Report, after: Callable[[], Parcel | None]) -> bool:
         """Send one parcel and report it; or return False where it wants a fresh connection.
 
         A server may close a connection between two mails; that is not the second mail's fault.
         """
         began = time.monotonic()
         is_reused = self.session.sent_count > 0
+        letter = self._letter if parcel is self.ahead else self._write(parcel, report)
+        self.ahead = self._letter = None
+        if letter is None:
+            return True
         reply: Reply | None = None
         problem = ""
         try:
-            mail = parcel.composer.compose(parcel.message, now=datetime.now(UTC))
-            reply = (await self.session.send(mail.envelope_from, mail.recipient, mail.data)).reply
+            reply = (await self.session.transfer(letter, lambda: self._write_ahead(after(), report))).reply
         except ConnectionLost as lost:
             if is_reused and not lost.during_data:
                 return False
             problem = str(lost)
-        except Exception as error:
-            log.exception("Message %s", parcel.message.pk)
-            problem = f"could not be composed: {error!r}"
         seconds = time.monotonic() - began
         report(Delivery(parcel.message.pk, reply, problem, self.host, self.session.is_encrypted, seconds))
         return True
+
+    def _write_ahead(self, parcel: Parcel | None, report: Report) -> Letter | None:
+        """Compose what comes next while the server is busy with what goes now."""
+        if parcel is not None and (letter := self._write(parcel, report)) is not None:
+            self.ahead, self._letter = parcel, letter
+        return self._letter
+
+    def _write(self, parcel: Parcel, report: Report) -> Letter | None:
+        """Return the finished letter; where it cannot be made, that is reported."""
+        try:
+            return Letter(*parcel.composer.compose(parcel.message, now=datetime.now(UTC)))
+        except Exception as error:
+            log.exception("Message %s", parcel.message.pk)
+            problem = f"could not be composed: {error!r}"
+            report(Delivery(parcel.message.pk, None, problem, self.host, self.session.is_encrypted, 0.0))
+            return None
