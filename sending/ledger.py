@@ -6,19 +6,19 @@ or repeated outcome matches nothing and counts nothing.
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import F
 
-from sending.models import Batch, Content, Event, Message, Status
+from sending.models import Content, Event, Message, Status
 
 LONGEST_REPLY = 2000  # characters kept of a server's words
 
 # Batch columns are named for the status they count; what is only queued is total minus the rest.
-COUNTED = frozenset(Status.values) - {Status.QUEUED}
+COUNTED = [status for status in Status.values if status != Status.QUEUED]
+FINISHED = [status for status in COUNTED if status != Status.DEFERRED]
 
 
 class Outcome(NamedTuple):
@@ -89,15 +89,18 @@ FROM moved JOIN outcome o ON o.message_id = moved.id
 """  # noqa: S608 - put together from this module's own constants
 
 
-@transaction.atomic
 def record(outcomes: Sequence[Outcome]) -> list[Move]:
-    """Write the outcomes; return the moves that took place (fewer, where an outcome came too late)."""
+    """Write the outcomes; return the moves that took place (fewer, where an outcome came too late).
+
+    A batch that has nothing left to try is over.
+    """
     if not outcomes:
         return []
-    with connection.cursor() as cursor:
-        cursor.execute(RECORD, [json.dumps([outcome._asdict() for outcome in outcomes], default=datetime.isoformat)])
+    rows = json.dumps([outcome._asdict() for outcome in outcomes], default=datetime.isoformat)
+    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+        cursor.execute(RECORD, [rows])
         moves = [Move(*row) for row in cursor.fetchall()]
-    _count((move.batch_id, move.was, move.status, 1) for move in moves)
+        _count(((move.batch_id, move.was, move.status, 1) for move in moves), now=outcomes[-1].at)
     return moves
 
 
@@ -120,7 +123,7 @@ def accept(content: Content, numbers: dict[Status, int], *, batch_id: int | None
         for status, n in numbers.items()
         if n
     )
-    _count((batch_id, "", status, n) for status, n in numbers.items())
+    _count(((batch_id, "", status, n) for status, n in numbers.items()), now=now)
 
 
 def words(text: str) -> str:
@@ -128,25 +131,47 @@ def words(text: str) -> str:
     return text.replace("\0", "")[:LONGEST_REPLY]
 
 
-def finish_batches(batch_ids: Collection[int], *, now: datetime) -> int:
+def finish_batches(batch_ids: Collection[int], *, now: datetime) -> None:
     """Close those of the batches that have no message left to try."""
-    return (
-        Batch.objects.filter(pk__in=batch_ids, status=Batch.Status.SENDING)
-        .filter(total=F("delivered") + F("bounced") + F("failed") + F("suppressed") + F("canceled") + F("unknown"))
-        .update(status=Batch.Status.DONE, finished_at=now)
-    )
+    for batch_id in sorted(batch_ids):
+        _add(batch_id, {}, now=now)
 
 
-def _count(moves: Iterable[tuple[int | None, str, str, int]]) -> None:
+def _count(moves: Iterable[tuple[int | None, str, str, int]], *, now: datetime) -> None:
     """Move the batches' counts along, batch by batch in the order of their ids."""
     changes: dict[int, Counter[str]] = {}
-    for batch_id, was, status, n in moves:
-        if batch_id is None:
-            continue
-        change = changes.setdefault(batch_id, Counter())
-        change[was or "total"] += n if not was else -n
-        change[status] += n
+    for (batch_id, was, status), n in _summed(moves).items():
+        if batch_id is not None:
+            change = changes.setdefault(batch_id, Counter())
+            change[was or "total"] += n if not was else -n
+            change[status] += n
     for batch_id, change in sorted(changes.items()):
-        columns = {name: F(name) + n for name, n in change.items() if n and (name in COUNTED or name == "total")}
-        if columns:
-            Batch.objects.filter(pk=batch_id).update(**columns)
+        _add(batch_id, change, now=now)
+
+
+def _summed(moves: Iterable[tuple[int | None, str, str, int]]) -> Counter[tuple[int | None, str, str]]:
+    sums: Counter[tuple[int | None, str, str]] = Counter()
+    for batch_id, was, status, n in moves:
+        sums[batch_id, was, status] += n
+    return sums
+
+
+ADD = f"""
+UPDATE sending_batch
+SET {", ".join(f"{column} = {column} + %({column})s" for column in ("total", *COUNTED))},
+    status = CASE WHEN is_over THEN 'done' ELSE status END,
+    finished_at = CASE WHEN is_over THEN %(now)s ELSE finished_at END
+FROM (
+    SELECT status = 'sending'
+           AND total + %(total)s = {" + ".join(f"{column} + %({column})s" for column in FINISHED)} AS is_over
+    FROM sending_batch WHERE id = %(id)s FOR UPDATE
+) AS after
+WHERE id = %(id)s
+"""  # noqa: S608 - put together from this module's own constants
+
+
+def _add(batch_id: int, change: Mapping[str, int], *, now: datetime) -> None:
+    """Change a batch's counts, and its status where nothing is left to try."""
+    values = {column: change.get(column, 0) for column in ("total", *COUNTED)}
+    with connection.cursor() as cursor:
+        cursor.execute(ADD, {"id": batch_id, "now": now, **values})

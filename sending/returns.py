@@ -67,7 +67,6 @@ def _finding(returned: Returned, *, now: datetime) -> str:
                 )
             ]
         )
-    ledger.finish_batches([message.batch_id] if message.batch_id else [], now=now)
     return "bounced" if moves else "already bounced"
 
 

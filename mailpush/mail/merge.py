@@ -18,6 +18,7 @@ from mailpush.mail import dkim
 PLAIN = re.compile(r"(?:[!-<>-~]|(?<! ) (?! |$)){0,75}")
 SOFT_BREAK = b"=\r\n"
 BASE64_LINE = 76  # RFC 2045 section 6.8
+LONGEST_WITH_DOT = 73  # a dot takes two more octets when encoded, and the soft break one
 BOUNDARY = b"=_mailpush"  # "=_" occurs neither in base64 nor in quoted-printable (RFC 2045 section 6.7)
 OTHERS_IN_QUOTED = 6  # one byte in so many may be beyond ASCII; with more of them base64 is shorter
 
@@ -162,6 +163,14 @@ def _crlf(text: str) -> bytes:
 def _quoted(data: bytes, *, goes_on: bool) -> bytes:
     """Encode in quoted-printable; what goes on ends its last line with a soft break, for which it has room."""
     if not goes_on:
-        return b2a_qp(data, istext=True).replace(b"\n", b"\r\n")
-    encoded = b2a_qp(data + b"x", istext=True)[:-1].replace(b"\n", b"\r\n")
+        return _dotless(b2a_qp(data, istext=True)).replace(b"\n", b"\r\n")
+    encoded = _dotless(b2a_qp(data + b"x", istext=True)[:-1]).replace(b"\n", b"\r\n")
     return encoded + SOFT_BREAK if encoded and not encoded.endswith(b"\n") else encoded
+
+
+def _dotless(encoded: bytes) -> bytes:
+    """Encode dots at line starts, so that nobody has to double them; where the line has no room they stay."""
+    return b"\n".join(
+        b"=2E" + line[1:] if line.startswith(b".") and len(line) <= LONGEST_WITH_DOT else line
+        for line in encoded.split(b"\n")
+    )

@@ -67,11 +67,11 @@ SET fence = c.fence + 1,
     messages = CASE WHEN %(go_out)s THEN p.messages[p.share + 1:] ELSE p.messages END
 FROM placed p
 WHERE c.id = p.id AND p.share > 0
-RETURNING c.id, c.fence, c.site, c.batch_id, p.messages, c.in_flight, p.lost
+RETURNING c.id, c.fence, c.site, p.messages, c.in_flight, p.lost
 """
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def take(*, stream: str, rooms: Mapping[str, int], now: datetime, go_out: bool = True) -> list[Claim]:
     """Lease chunks of the stream's lanes and put their first messages in flight, unless none are to `go_out`.
 
@@ -97,18 +97,12 @@ def take(*, stream: str, rooms: Mapping[str, int], now: datetime, go_out: bool =
         )
         rows = cursor.fetchall()
     if stream == Stream.BATCH:
-        _give_up([(batch_id, pk) for *_, batch_id, _messages, _flying, lost in rows for pk in lost], now=now)
+        lost = [pk for *_, found in rows for pk in found]
+        ledger.record([ledger.Outcome(pk, Status.UNKNOWN, at=now, reply=CRASHED) for pk in lost])
     return [
         Claim(chunk_id, fence, site, tuple(messages), frozenset(in_flight))
-        for chunk_id, fence, site, _batch, messages, in_flight, _lost in rows
+        for chunk_id, fence, site, messages, in_flight, _lost in rows
     ]
-
-
-def _give_up(lost: list[tuple[int | None, int]], *, now: datetime) -> None:
-    """Note that nobody knows what became of these (batch, message)."""
-    if lost:
-        ledger.record([ledger.Outcome(pk, Status.UNKNOWN, at=now, reply=CRASHED) for _, pk in lost])
-        ledger.finish_batches({batch_id for batch_id, _ in lost if batch_id}, now=now)  # they may have been its last
 
 
 # The database takes the next messages off the row itself: a pause or a cancellation that came in

@@ -56,9 +56,6 @@ def write(hand: Hand) -> Written:
     moves = ledger.record(outcomes)
     _queue_again({move.message_id: move for move in moves}, hand)
     suppression.suppress_all(_dead_address(move) for move in moves if move.invalid)
-    ended = {move.batch_id for move in moves if move.batch_id and move.status != Status.DEFERRED}
-    if ended:
-        ledger.finish_batches(ended, now=hand.now)
     return Written(progress, taken)
 
 

@@ -118,8 +118,7 @@ def _sort(taken: list[claims.Claim], rows: list[Message], answers: Answers, *, s
         outcomes.append(outcome)
         if outcome.next_attempt_at:
             lanes.setdefault((UNROUTED, outcome.next_attempt_at, row.batch_id), []).append(row.pk)
-    moves = ledger.record(outcomes)
-    ledger.finish_batches({move.batch_id for move in moves if move.batch_id}, now=now)
+    ledger.record(outcomes)
     Chunk.objects.bulk_create(
         Chunk(stream=stream, site=site, batch_id=batch_id, messages=ids[at : at + CHUNK_SIZE], due_at=due_at)
         for (site, due_at, batch_id), ids in lanes.items()
