@@ -4,7 +4,6 @@ RFC 5321, with STARTTLS (3207), PIPELINING (2920), CHUNKING (3030), SIZE (1870),
 DSN (3461) and AUTH (4954).
 """
 
-import asyncio
 import base64
 import contextlib
 import ipaddress
@@ -17,7 +16,7 @@ from mailpush.mail.dane import NotVouchedFor
 from mailpush.mail.dialog import ConnectFailed, ConnectionLost, Dialog, LoginRefused, Timeouts, TlsFailed
 from mailpush.mail.replies import SHUTTING_DOWN, Reply, Verdict
 from mailpush.mail.tls import TlsDemand, TlsPolicy, context_for, why_refused
-from mailpush.mail.wire import Wire
+from mailpush.mail.wire import Wire, dial
 
 __all__ = [
     "ConnectFailed",
@@ -113,15 +112,14 @@ async def connect(
         tls, server_name = TlsPolicy.REQUIRED, (*demand.names, server_name)[0]
     implicit = tls is TlsPolicy.IMPLICIT
     try:
-        async with asyncio.timeout(timeouts.connect):
-            _, wire = await asyncio.get_running_loop().create_connection(
-                Wire,
-                address,
-                port,
-                local_addr=(source_ip, 0) if source_ip else None,
-                ssl=context if implicit else None,
-                server_hostname=(server_name or address) if implicit else None,
-            )
+        wire = await dial(
+            address,
+            port,
+            source_ip=source_ip,
+            tls=context if implicit else None,
+            server_name=server_name or address,
+            seconds=timeouts.connect,
+        )
     except ssl.SSLError as error:
         raise TlsFailed("connect", why_refused(error)) from error
     except (OSError, ValueError) as error:  # ValueError: a name that TLS cannot carry

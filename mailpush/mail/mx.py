@@ -59,6 +59,11 @@ class MxHost:
     password: str = field(default="", repr=False)
     weight: int = 1
 
+    @property
+    def door(self) -> tuple[str, int, str, TlsDemand | None]:
+        """Return what must be equal for two domains' mail to share connections."""
+        return self.name, self.port, self.user, self.demand
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -66,10 +71,10 @@ class Route:
 
     hosts: tuple[MxHost, ...]
     ttl: int
-    key: tuple[str, ...] = field(init=False, compare=False)  # routes with the same one lead to the same servers
+    key: str = field(init=False, compare=False)  # routes with the same one lead to the same servers
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "key", tuple(sorted(host.name for host in self.hosts)))
+        object.__setattr__(self, "key", " ".join(sorted(repr(host.door) for host in self.hosts)))
 
     def in_order(self, chance: random.Random) -> list[MxHost]:
         """Return the hosts to try one after the other; those of one preference share the load by weight."""
@@ -220,8 +225,10 @@ async def _demand(
         ttl = min(ttl, found.ttl)
         if found.records and found.is_secure:
             records = dane.usable(found.records)
-            names = tuple(dict.fromkeys([_plain(base), _plain(domain)])) if records else ()
-            return TlsDemand("DANE", names, records), ttl
+            # The domain's own name counts under an authority only (section 3.2.2).
+            others = [domain] if any(record.usage == dane.DANE_TA for record in records) else []
+            names = dict.fromkeys(_plain(each) for each in (base, *others)) if records else {}
+            return TlsDemand("DANE", tuple(names), records), ttl
     return None, ttl
 
 

@@ -62,7 +62,7 @@ def why_refused(error: Exception, demand: TlsDemand | None = None) -> str:
     """Return in a sentence why a server's TLS is not taken."""
     reason = str(error) or type(error).__name__
     if isinstance(error, ssl.SSLCertVerificationError):
-        reason = f"the server's certificate is not trusted: {error.verify_message}"
+        reason = f"the server's certificate is not trusted: {error.verify_message.rstrip('.')}"
     return f"{reason}, but {demand}" if demand else reason
 
 

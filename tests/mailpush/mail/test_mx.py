@@ -158,6 +158,9 @@ SIGNED_ZONES = {
     "unusable.test": {"MX": ["10 mx.unusable.test."]},
     "mx.unusable.test": {"A": ["127.0.0.1"]},
     "_2525._tcp.mx.unusable.test": {"TLSA": [f"1 1 1 {DIGEST}"]},
+    "under.test": {"MX": ["10 mx.under.test."]},
+    "mx.under.test": {"A": ["127.0.0.1"]},
+    "_2525._tcp.mx.under.test": {"TLSA": [f"2 0 1 {DIGEST}"]},
     "two.test": {"MX": ["10 mx.safe.test.", "20 mx.two.test."]},
     "mx.two.test": {"A": ["127.0.0.2"]},
 }
@@ -175,9 +178,10 @@ async def demands_of(domain, *, unsigned=(), asks=True, **changes):
 @pytest.mark.parametrize(
     ("domain", "demand"),
     [
-        ("safe.test", TlsDemand("DANE", ("mx.safe.test", "safe.test"), (RECORD,))),
+        ("safe.test", TlsDemand("DANE", ("mx.safe.test",), (RECORD,))),
         ("mx.safe.test", TlsDemand("DANE", ("mx.safe.test",), (RECORD,))),
-        ("aliased.test", TlsDemand("DANE", ("mx.safe.test", "aliased.test"), (RECORD,))),
+        ("aliased.test", TlsDemand("DANE", ("mx.safe.test",), (RECORD,))),
+        ("under.test", TlsDemand("DANE", ("mx.under.test", "under.test"), (Tlsa(2, 0, 1, DIGEST),))),
         ("unusable.test", TlsDemand("DANE")),
     ],
 )
@@ -188,7 +192,7 @@ async def test_signed_tlsa_records_are_demanded(domain, demand):
 async def test_each_host_has_its_own_demand():
     (safe, other), _ = await demands_of("two.test")
 
-    assert safe == TlsDemand("DANE", ("mx.safe.test", "two.test"), (RECORD,))
+    assert safe == TlsDemand("DANE", ("mx.safe.test",), (RECORD,))
     assert other is None
 
 
