@@ -32,17 +32,19 @@ class Bind:
 RELAY_TLS = ("opportunistic", "required", "implicit", "off")  # mailpush.mail.tls.TlsPolicy
 SUBMISSION_PORT = 587
 HIGHEST_PORT = 65535
+HIGHEST_WEIGHT = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """A smart host that takes all our mail: `smtp://user:password@host:port?tls=required`."""
+    """A smart host that takes our mail: `smtp://user:password@host:port?tls=required&weight=1`."""
 
     host: str
     port: int
     tls: str
     user: str = ""
     password: str = field(default="", repr=False)
+    weight: int = 1  # its share of the connections, against the others'
 
 
 @dataclass(slots=True)
@@ -99,26 +101,32 @@ class Environment:
             pools.setdefault(pool, []).append(address)
         return pools
 
-    def relay(self, name: str) -> Relay | None:
-        """Read the smart host; TLS must hold (`required`) unless the address says otherwise."""
-        value = self.url(name, "", "smtp")
-        if not value:
-            return None
-        wanted = "smtp://user:password@host:port?tls=" + "|".join(RELAY_TLS)
+    def relays(self, name: str) -> list[Relay]:
+        """Read the smart hosts; TLS must hold (`required`) unless an address says otherwise."""
+        relays = [self._relay(name, part) for part in self._parts(name, "")]
+        if len({(relay.host, relay.port, relay.user) for relay in relays}) < len(relays):
+            raise ImproperlyConfigured(f"{name} names a relay twice; give it a higher weight instead.")
+        return relays
+
+    def _relay(self, name: str, url: str) -> Relay:
+        wanted = f"smtp://user:password@host:port?tls={'|'.join(RELAY_TLS)}&weight=1, or several with commas between"
+        shown = _without_password(self.text(name))  # all of it: a comma may stand in a password
         try:
-            parts = urlsplit(value)
-            tls = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query))).get("tls", "required")
+            parts = urlsplit(url)
+            query = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
             relay = Relay(
                 host=parts.hostname or "",
                 port=parts.port or SUBMISSION_PORT,
-                tls=tls,
+                tls=query.pop("tls", "required"),
                 user=unquote(parts.username or ""),
                 password=unquote(parts.password or ""),
+                weight=int(query.pop("weight", "1")),
             )
         except ValueError as error:
-            raise self.malformed(name, _without_password(value), wanted) from error
-        if not relay.host or relay.tls not in RELAY_TLS:
-            raise self.malformed(name, _without_password(value), wanted)
+            raise self.malformed(name, shown, wanted) from error
+        is_right = relay.host and relay.tls in RELAY_TLS and 1 <= relay.weight <= HIGHEST_WEIGHT
+        if parts.scheme != "smtp" or parts.path.strip("/") or query or not is_right:
+            raise self.malformed(name, shown, wanted)
         return relay
 
     def refuse_unknown(self, prefix: str = "MAILPUSH_") -> None:

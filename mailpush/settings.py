@@ -48,7 +48,7 @@ MAILPUSH_MX_BIND = env.bind("MAILPUSH_MX_BIND", "127.0.0.1:2526")
 
 # ── Delivery ────────────────────────────────────────────────────────────────────────────────────
 MAILPUSH_DELIVERY = env.choice("MAILPUSH_DELIVERY", "sandbox", DELIVERY_MODES)
-MAILPUSH_RELAY = env.relay("MAILPUSH_RELAY_URL")
+MAILPUSH_RELAYS = env.relays("MAILPUSH_RELAY_URL")
 MAILPUSH_MX_PORT = env.number("MAILPUSH_MX_PORT", 0, lowest=0, highest=65535) or 25
 MAILPUSH_DNS_SERVERS = env.name_servers("MAILPUSH_DNS_SERVERS")
 MAILPUSH_MAIL_HOST = env.text("MAILPUSH_MAIL_HOST", f"mx01.{PUBLIC_HOST}").lower()
@@ -60,7 +60,7 @@ if MAILPUSH_DELIVERY == "sandbox":  # what is said explicitly wins, here too
     SANDBOX_PORTS = kept_ports(PLACES.sandbox_ports)
     MAILPUSH_MX_PORT = SANDBOX_PORTS.smtp if not env.text("MAILPUSH_MX_PORT") else MAILPUSH_MX_PORT
     MAILPUSH_DNS_SERVERS = MAILPUSH_DNS_SERVERS or [("127.0.0.1", SANDBOX_PORTS.dns)]
-if MAILPUSH_DELIVERY == "relay" and MAILPUSH_RELAY is None:
+if MAILPUSH_DELIVERY == "relay" and not MAILPUSH_RELAYS:
     raise ImproperlyConfigured("MAILPUSH_DELIVERY is relay, so MAILPUSH_RELAY_URL must say where to.")
 
 # ── Secrets ─────────────────────────────────────────────────────────────────────────────────────

@@ -4,7 +4,6 @@ RFC 5321, with STARTTLS (3207), PIPELINING (2920), CHUNKING (3030), SIZE (1870),
 DSN (3461) and AUTH (4954).
 """
 
-import asyncio
 import base64
 import contextlib
 import ipaddress
@@ -14,10 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mailpush.mail.dane import NotVouchedFor
 from mailpush.mail.dialog import ConnectFailed, ConnectionLost, Dialog, LoginRefused, Timeouts, TlsFailed
 from mailpush.mail.replies import SHUTTING_DOWN, Reply, Verdict
-from mailpush.mail.tls import TlsPolicy, trusting_context, verifying_context
-from mailpush.mail.wire import Wire
+from mailpush.mail.tls import TlsDemand, TlsPolicy, context_for, why_refused
+from mailpush.mail.wire import Wire, dial
 
 __all__ = [
     "ConnectFailed",
@@ -127,37 +127,40 @@ async def connect(
     timeouts: Timeouts = RFC_TIMEOUTS,
     source_ip: str | None = None,
     tls: TlsPolicy = TlsPolicy.OPPORTUNISTIC,
+    demand: TlsDemand | None = None,
     server_name: str = "",
     tls_context: ssl.SSLContext | None = None,
 ) -> "Session":
     """Connect, greet, and encrypt as the policy says.
 
     :param address: an IP address; names are looked up elsewhere.
+    :param demand: what the server's side has published; it counts instead of the policy.
     :param server_name: the host's name, for SNI and its certificate.
     :raises TlsFailed: the handshake failed, or the policy demands TLS and there is none.
     :raises ConnectFailed: anything else; with the server's reply where it gave one.
     """
-    context = tls_context or (trusting_context() if tls is TlsPolicy.OPPORTUNISTIC else verifying_context())
+    context = tls_context or context_for(tls, demand)
+    if demand:
+        tls, server_name = TlsPolicy.REQUIRED, (*demand.names, server_name)[0]
     implicit = tls is TlsPolicy.IMPLICIT
     try:
-        async with asyncio.timeout(timeouts.connect):
-            _, wire = await asyncio.get_running_loop().create_connection(
-                Wire,
-                address,
-                port,
-                local_addr=(source_ip, 0) if source_ip else None,
-                ssl=context if implicit else None,
-                server_hostname=(server_name or address) if implicit else None,
-            )
+        wire = await dial(
+            address,
+            port,
+            source_ip=source_ip,
+            tls=context if implicit else None,
+            server_name=server_name or address,
+            seconds=timeouts.connect,
+        )
     except ssl.SSLError as error:
-        raise TlsFailed("connect", str(error)) from error
+        raise TlsFailed("connect", why_refused(error)) from error
     except (OSError, ValueError) as error:  # ValueError: a name that TLS cannot carry
         raise ConnectFailed("connect", str(error) or "timed out") from error
     session = Session(wire, timeouts, is_encrypted=implicit)
     try:
         await session.open(helo)
-        if tls in {TlsPolicy.OPPORTUNISTIC, TlsPolicy.REQUIRED} and await session.may_encrypt(tls):
-            await session.encrypt(context, server_name or None)
+        if tls in {TlsPolicy.OPPORTUNISTIC, TlsPolicy.REQUIRED} and await session.may_encrypt(tls, demand):
+            await session.encrypt(context, server_name or None, demand)
             await session.hello(helo)
     except ConnectionLost as lost:
         wire.abort()
@@ -216,7 +219,7 @@ class Session:
             raise ConnectFailed("EHLO", str(reply), reply)
         self._is_busy = False
 
-    async def may_encrypt(self, policy: TlsPolicy) -> bool:
+    async def may_encrypt(self, policy: TlsPolicy, demand: TlsDemand | None) -> bool:
         """Ask for TLS where it is offered.
 
         :raises TlsFailed: the policy demands it and the server will not.
@@ -227,17 +230,19 @@ class Session:
             if reply.code == READY:
                 return True
         if policy is TlsPolicy.REQUIRED:
-            raise TlsFailed("STARTTLS", str(reply or "not offered, but TLS is required"), reply)
+            raise TlsFailed("STARTTLS", f"{reply or 'not offered'}, but {demand or 'TLS is required'}", reply)
         return False
 
-    async def encrypt(self, context: ssl.SSLContext, server_name: str | None) -> None:
+    async def encrypt(self, context: ssl.SSLContext, server_name: str | None, demand: TlsDemand | None) -> None:
         """Go on under TLS and forget all that was said in the open (RFC 3207 section 4.2)."""
         self._is_busy = True
         self._dialog.forget()
         try:
             await self._wire.encrypt(context, server_name=server_name, is_server=False, seconds=self._timeouts.tls)
-        except (OSError, ValueError) as error:
-            raise TlsFailed("STARTTLS", str(error) or type(error).__name__) from error
+            if demand:
+                demand.check(self._wire.transport.get_extra_info("ssl_object"))
+        except (OSError, ValueError, NotVouchedFor) as error:
+            raise TlsFailed("STARTTLS", why_refused(error, demand)) from error
         self.offers = {}
         self.is_encrypted = True
 

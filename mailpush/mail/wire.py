@@ -197,3 +197,23 @@ class Wire(asyncio.Protocol):
             self._set_timer()
         else:
             self.interrupt(PeerSlow())
+
+
+async def dial(
+    address: str, port: int, *, source_ip: str | None, tls: ssl.SSLContext | None, server_name: str, seconds: float
+) -> Wire:
+    """Connect as a client; with `tls` the connection is encrypted from the first byte.
+
+    :raises OSError: nobody answers in time (TimeoutError), or the handshake failed (ssl.SSLError).
+    :raises ValueError: a name that TLS cannot carry.
+    """
+    async with asyncio.timeout(seconds):
+        _, wire = await asyncio.get_running_loop().create_connection(
+            Wire,
+            address,
+            port,
+            local_addr=(source_ip, 0) if source_ip else None,
+            ssl=tls,
+            server_hostname=server_name if tls else None,
+        )
+    return wire

@@ -6,13 +6,11 @@ from collections.abc import Collection
 from django.conf import settings
 from django.utils import timezone
 
-from mailpush.mail.tls import TlsPolicy
 from sending.delivery import claims, routing
 from sending.delivery.desk import Desk
 from sending.delivery.dialing import Terms
 from sending.models import UNROUTED
 
-SMTP_PORT = 25
 SORTED_AT_ONCE = 2000  # messages; their domains are looked up side by side
 
 _stopping = threading.Event()
@@ -63,18 +61,7 @@ def terms(stream: str) -> Terms:
     """Return how this process introduces itself for a stream."""
     pools = settings.MAILPUSH_SOURCE_IPS
     source_ips = tuple(pools.get(stream) or pools.get("default") or ())
-    helo = settings.MAILPUSH_MAIL_HOST
-    relay = settings.MAILPUSH_RELAY
-    if settings.MAILPUSH_DELIVERY != "relay" or relay is None:
-        return Terms(helo=helo, port=settings.MAILPUSH_MX_PORT or SMTP_PORT, source_ips=source_ips)
-    return Terms(
-        helo=helo,
-        port=relay.port,
-        tls=TlsPolicy(relay.tls),
-        source_ips=source_ips,
-        user=relay.user,
-        password=relay.password,
-    )
+    return Terms(helo=settings.MAILPUSH_MAIL_HOST, source_ips=source_ips)
 
 
 def _sort_once(desk: Desk) -> set[str]:

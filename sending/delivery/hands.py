@@ -19,7 +19,7 @@ from sending.delivery import claims, routing
 from sending.delivery.composing import Composers
 from sending.delivery.lanes import Run
 from sending.delivery.parcels import QueuedMessage
-from sending.models import UNROUTED, Batch, Chunk, Destination, Status
+from sending.models import UNROUTED, Batch, Chunk, Status
 
 ROUNDED_TO = 10  # seconds: retries due about together share a chunk
 
@@ -143,7 +143,7 @@ class Loader:
         known = {domain: kept[0] for domain in domains if (kept := self._routes.get(domain)) and kept[1] > now}
         if unknown := domains - known.keys():
             self._routes = {domain: kept for domain, kept in self._routes.items() if kept[1] > now}
-            for row in Destination.objects.filter(domain__in=unknown, expires_at__gt=now):
+            for row in routing.known(unknown):
                 known[row.domain] = routing.route(row)
                 self._routes[row.domain] = known[row.domain], row.expires_at
         return known

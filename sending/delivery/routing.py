@@ -6,18 +6,24 @@ lane without a site, whose work is to look up and to sort.
 
 import asyncio
 import random
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from mailpush.lib import dns
-from mailpush.mail.mx import DnsUnavailable, MxHost, NoSuchDomain, Resolver, Route, resolve, resolve_host, site_of
+from mailpush.mail.dane import Tlsa
+from mailpush.mail.mta_sts import Policy
+from mailpush.mail.mx import DnsUnavailable, MxHost, NoSuchDomain, Resolver, Route, resolve, site_of
 from mailpush.mail.replies import Failure
+from mailpush.mail.tls import TlsDemand
 from sending import ledger
-from sending.delivery import claims, shaping
+from sending.delivery import claims, relays, shaping, strict_transport
 from sending.delivery.courier import Courier
 from sending.delivery.retries import next_attempt
 from sending.models import UNROUTED, Chunk, Destination, Message, Status
@@ -28,16 +34,18 @@ CHANCE = random.Random()  # noqa: S311 - jitter
 LOOKUPS_AT_ONCE = 50
 BELIEVED_AT_LEAST = timedelta(minutes=5)  # a shorter TTL would cost a look-up per chunk
 BELIEVED_AT_MOST = timedelta(hours=1)
+STORED = ("name", "preference", "addresses", "port", "user", "demand")  # of a host; its password never is
 
 Answer = Route | NoSuchDomain | DnsUnavailable
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Sites known before, and what DNS said of the other domains."""
+    """Sites known before, what DNS said of the other domains, and the policies that came with it."""
 
     sites: dict[str, str]
     fresh: dict[str, Answer]
+    policies: dict[str, Policy]
 
     def of(self, domain: str) -> str | NoSuchDomain | DnsUnavailable:
         """Return the domain's site, or why it has none."""
@@ -53,10 +61,32 @@ def _site(found: Route) -> str:
     return shaping.current(timezone.now()).site_for(names, site_of(found.hosts))
 
 
+def known(domains: Collection[str]) -> QuerySet[Destination]:
+    """Return the destinations that were looked up lately, for the way that mail leaves now."""
+    return Destination.objects.filter(domain__in=domains, via=_via(), expires_at__gt=timezone.now())
+
+
+def _via() -> str:
+    return relays.names() if relays.are_in_use() else f"{settings.MAILPUSH_DELIVERY}:{settings.MAILPUSH_MX_PORT}"
+
+
 def route(destination: Destination) -> Route:
-    """Return the route as it was looked up."""
-    hosts = tuple(MxHost(host["name"], host["preference"], tuple(host["addresses"])) for host in destination.hosts)
-    return Route(hosts, 0)
+    """Return the route as it was looked up, one of `known`."""
+    hosts = [_restored(host) for host in destination.hosts]
+    return Route(tuple(relays.with_login(host) if relays.are_in_use() else host for host in hosts), 0)
+
+
+def _stored(host: MxHost) -> dict[str, Any]:
+    fields = asdict(host)
+    return {name: fields[name] for name in STORED}
+
+
+def _restored(stored: dict[str, Any]) -> MxHost:
+    demand = stored["demand"]
+    if demand:
+        records = tuple(Tlsa(**record) for record in demand["records"])
+        demand = TlsDemand(demand["by"], tuple(demand["names"]), records)
+    return MxHost(**{**stored, "addresses": tuple(stored["addresses"]), "demand": demand})
 
 
 def sort_chunks(taken: list[claims.Claim], *, stream: str, courier: Courier) -> set[str]:
@@ -67,46 +97,47 @@ def sort_chunks(taken: list[claims.Claim], *, stream: str, courier: Courier) -> 
     """
     rows = list(Message.objects.filter(pk__in=[pk for claim in taken for pk in claim.messages], status__in=WAITING))
     domains = {row.recipient.rpartition("@")[2] for row in rows}
-    known = Destination.objects.filter(domain__in=domains, expires_at__gt=timezone.now())
-    sites = {destination.domain: destination.site for destination in known}
-    answers = courier.run(_look_up(domains - sites.keys()))
-    return _sort(taken, rows, Answers(sites, answers), stream=stream, now=timezone.now())
+    sites = {destination.domain: destination.site for destination in known(domains)}
+    unknown = domains - sites.keys()
+    found = courier.run(_look_up(unknown, strict_transport.known(unknown), now=timezone.now()))
+    fresh = {domain: answer for domain, (answer, _) in found.items()}
+    policies = {domain: policy for domain, (_, policy) in found.items() if policy}
+    return _sort(taken, rows, Answers(sites, fresh, policies), stream=stream, now=timezone.now())
 
 
-async def _look_up(domains: set[str]) -> dict[str, Answer]:
+async def _look_up(
+    domains: set[str], policies: Mapping[str, Policy], *, now: datetime
+) -> dict[str, tuple[Answer, Policy | None]]:
+    """Return the answer for each domain, and its MTA-STS policy."""
     resolver = dns.resolver()
-    if settings.MAILPUSH_DELIVERY == "relay":
-        return dict.fromkeys(domains, await _relay(resolver))
+    if relays.are_in_use():
+        return dict.fromkeys(domains, (await relays.look_up(resolver), None)) if domains else {}
     gate = asyncio.Semaphore(LOOKUPS_AT_ONCE)
 
-    async def one(domain: str) -> Answer:
+    async def one(domain: str) -> tuple[Answer, Policy | None]:
         async with gate:
-            return await _answer(domain, resolver)
+            return await _answer(domain, policies.get(domain), resolver, now=now)
 
     found = await asyncio.gather(*(one(domain) for domain in domains))
     return dict(zip(domains, found, strict=True))
 
 
-async def _answer(domain: str, resolver: Resolver) -> Answer:
+async def _answer(
+    domain: str, policy: Policy | None, resolver: Resolver, *, now: datetime
+) -> tuple[Answer, Policy | None]:
     try:
-        return await resolve(domain, resolver)
+        route = await resolve(domain, resolver, port=settings.MAILPUSH_MX_PORT)
+        policy = await strict_transport.policy_of(domain, policy, resolver, now=now)
+        return strict_transport.hold(domain, route, policy), policy
     except (NoSuchDomain, DnsUnavailable) as problem:
-        return problem
-
-
-async def _relay(resolver: Resolver) -> Answer:
-    """Return the way to the smart host. Where it has none, that is ours to mend, not the recipients' fault."""
-    assert settings.MAILPUSH_RELAY  # the settings refuse to be without
-    try:
-        return await resolve_host(settings.MAILPUSH_RELAY.host, resolver)
-    except (NoSuchDomain, DnsUnavailable) as problem:
-        return DnsUnavailable(f"The relay cannot be found: {problem}")
+        return problem, policy
 
 
 @transaction.atomic
 def _sort(taken: list[claims.Claim], rows: list[Message], answers: Answers, *, stream: str, now: datetime) -> set[str]:
     rows = _still_ours(taken, rows)
     _remember(answers.fresh, now=now)
+    strict_transport.remember(answers.policies)
     lanes: dict[tuple[str, datetime, int | None], list[int]] = {}
     outcomes = []
     for row in rows:
@@ -149,7 +180,8 @@ def _remember(answers: dict[str, Answer], *, now: datetime) -> None:
             Destination(
                 domain=domain,
                 site=_site(answer),
-                hosts=[asdict(host) for host in answer.hosts],
+                hosts=[_stored(host) for host in answer.hosts],
+                via=_via(),
                 expires_at=now + min(max(timedelta(seconds=answer.ttl), BELIEVED_AT_LEAST), BELIEVED_AT_MOST),
             )
             # In one order everywhere, so that two writers never wait for each other in a circle.
@@ -158,7 +190,7 @@ def _remember(answers: dict[str, Answer], *, now: datetime) -> None:
         ),
         update_conflicts=True,
         unique_fields=["domain"],
-        update_fields=["site", "hosts", "expires_at"],
+        update_fields=["site", "hosts", "via", "expires_at"],
     )
 
 

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS = 5.0  # a connection waits this long for the next mail
 
 Report = Callable[[Delivery], None]
-Key = tuple[str, ...]  # the names of a route's servers: mails with the same ones may share a connection
+Key = str  # of a route: mails with the same one may share a connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +133,13 @@ class Site:
             session, host = await self._dialer.open(parcel.route, tls=self._limits.tls)
         except Unreachable as unreachable:
             seconds = time.monotonic() - began
+            # What a recipients' domain demands holds up its own mail, not that of others at the same site.
+            is_about_us = not unreachable.is_untrusted
+            failed = Delivery(0, unreachable.reply, str(unreachable), "", None, seconds, is_about_us=is_about_us)
+            if unreachable.is_untrusted:
+                failed = failed._replace(reply=None)
             for lost in (parcel, *self._waiting.pop(parcel.route.key, ())):
-                self._report(
-                    Delivery(lost.message.pk, unreachable.reply, str(unreachable), "", None, seconds, is_about_us=True)
-                )
+                self._report(failed._replace(message_id=lost.message.pk))
             return None
         return Link(session, host, parcel.route.key)
 

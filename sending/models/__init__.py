@@ -7,6 +7,7 @@ from sending.models.message import Message, Status
 from sending.models.provider import Provider, ReplyRule
 from sending.models.queue import UNROUTED, Chunk, Destination, Gate, Lane, Turn
 from sending.models.returned import Returned
+from sending.models.strict_transport import StrictTransport
 
 __all__ = [
     "UNROUTED",
@@ -23,5 +24,6 @@ __all__ = [
     "ReplyRule",
     "Returned",
     "Status",
+    "StrictTransport",
     "Turn",
 ]

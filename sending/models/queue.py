@@ -80,8 +80,11 @@ class Destination(models.Model):
 
     domain = models.CharField(max_length=253, primary_key=True)
     site = models.CharField(max_length=253)
-    # [{"name": "mx1.example", "preference": 10, "addresses": ["192.0.2.1"]}], best first
+    # [{"name": "mx1.example", "preference": 10, "addresses": ["192.0.2.1"], …}], best first; what DANE or MTA-STS
+    # demands of one is its "demand"
     hosts = models.JSONField(default=list)
+    # How mail left when it was looked up, with the names of the relays; believed while it leaves that way.
+    via = models.TextField(default="", db_default="")
     expires_at = models.DateTimeField()
 
     def __str__(self) -> str:

@@ -2,11 +2,13 @@
 
 import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.interop.programs import HOST, Nsd, Program
+from tests.interop.programs import HOST, Nsd, Postfix, Program, must_be_root
+from tests.mailpush.mail.smtp_kit import server_tls
 from tests.sending.conftest import deliver, private_key, sender, start_batch  # noqa: F401 fixtures
 
 PLATFORM = (
@@ -45,6 +47,20 @@ def receive(settings):
         settings.MAILPUSH_MX_PORT = server.port
 
     return receive
+
+
+@pytest.fixture
+def start_postfix(folder, tmp_path):
+    """Start a Postfix; without a `pem` its certificate is one that nobody vouches for."""
+    must_be_root("Postfix needs root to start.")
+    server_tls(tmp_path)
+    (folder / "postfix").mkdir()
+    with ExitStack() as running:
+
+        def start(*mailboxes: str, pem: bytes = (tmp_path / "mx.test.pem").read_bytes(), **options: str) -> Postfix:
+            return running.enter_context(Postfix(folder / "postfix", mailboxes=mailboxes, pem=pem, **options))
+
+        yield start
 
 
 def zone_lines(records) -> list[str]:

@@ -9,11 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+import dns.dnssec
 import dns.exception
 import dns.message
 import dns.query
 import dns.rdatatype
+import dns.zone
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 HOST = "127.0.0.1"
 PATIENCE = 30  # seconds for a start or a reload
@@ -90,9 +93,10 @@ ns.example. A 127.0.0.1
 $ORIGIN example.
 """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, is_signed: bool = False) -> None:
         super().__init__(folder)
         self._serial = 0
+        self._key = ec.generate_private_key(ec.SECP256R1()) if is_signed else None
         self._write([])
         settings = folder / "nsd.conf"
         settings.write_text(
@@ -137,14 +141,86 @@ zone:
     def _write(self, lines) -> None:
         self._serial += 1
         zone = self.FIXED.format(serial=self._serial) + "\n".join(lines) + "\n"
-        (self.folder / "world.zone").write_text(zone)
+        (self.folder / "world.zone").write_text(self._signed(zone) if self._key else zone)
+
+    @property
+    def trust_anchor(self) -> str:
+        """Return what a validating resolver has to believe from the start."""
+        return f". DNSKEY {self._dns_key}"
+
+    @property
+    def _dns_key(self):
+        return dns.dnssec.make_dnskey(self._key.public_key(), dns.dnssec.Algorithm.ECDSAP256SHA256, flags=257)
+
+    def _signed(self, text: str) -> str:
+        zone = dns.zone.from_text(text, origin=".", relativize=False)
+        with zone.writer() as writing:
+            dns.dnssec.sign_zone(zone, txn=writing, keys=[(self._key, self._dns_key)], lifetime=3600)
+        return zone.to_text()
 
     def _served_serial(self) -> int:
         question = dns.message.make_query(".", dns.rdatatype.SOA)
         with suppress(OSError, dns.exception.DNSException):
-            answer = dns.query.udp(question, HOST, port=self.port, timeout=1).answer
+            answer = dns.query.udp(
+                question, HOST, port=self.port, timeout=0.1
+            ).answer  # before it is up nothing says so
             return answer[0][0].serial if answer else 0
         return 0
+
+
+class Unbound(Program):
+    """NLnet Labs' validating resolver; it knows the world from a name server whose zone is signed."""
+
+    def __init__(self, folder: Path, nsd: Nsd) -> None:
+        super().__init__(folder)
+        settings = folder / "unbound.conf"
+        settings.write_text(
+            f"""
+server:
+    interface: {HOST}@{self.port}
+    do-daemonize: no
+    username: ""
+    chroot: ""
+    directory: "{folder}"
+    pidfile: ""
+    use-syslog: no
+    do-not-query-localhost: no
+    cache-max-ttl: 0
+    trust-anchor: "{nsd.trust_anchor}"
+remote-control:
+    control-enable: no
+stub-zone:
+    name: "."
+    stub-addr: {HOST}@{nsd.port}
+"""
+        )
+        self.command = [program("unbound"), "-d", "-c", str(settings)]
+
+
+class OpenDkim(Program):
+    """A filter that verifies what a mail server receives; it knows the keys that it was given."""
+
+    def __init__(self, folder: Path, keys: dict[str, str]) -> None:
+        super().__init__(folder)
+        (folder / "keys").write_text("".join(f"{name} {record}\n" for name, record in keys.items()))
+        settings = folder / "opendkim.conf"
+        settings.write_text(
+            f"""
+Background no
+Mode v
+Socket inet:{self.port}@{HOST}
+TestDNSData file:{folder}/keys
+AuthservID mx.north.example
+AlwaysAddARHeader yes
+RequireSafeKeys no
+PidFile {folder}/opendkim.pid
+"""
+        )
+        self.command = [program("opendkim"), "-f", "-x", str(settings)]
+
+    def stop(self) -> None:
+        self._process.kill()  # asked politely it takes five seconds
+        self._process.wait(PATIENCE)
 
 
 class SmtpSink(Program):
@@ -175,7 +251,7 @@ def _opened(dumped: bytes) -> tuple[dict[str, str], bytes]:
 
 
 class Postfix(Program):
-    """A whole Postfix for two domains, with STARTTLS and a table of the mailboxes that exist."""
+    """A whole Postfix for the domains of its mailboxes, with STARTTLS; `extra` are lines of main.cf."""
 
     MAIN = """
 compatibility_level = 3.6
@@ -203,7 +279,12 @@ smtpd_tls_key_file = {folder}/door.pem
 smtpd_peername_lookup = no
 smtpd_recipient_restrictions = reject_unauth_destination
 smtpd_relay_restrictions = reject_unauth_destination
+{extra}
 """
+    QUEUES = (
+        *("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming"),
+        *("private", "saved", "trace"),
+    )
     MASTER = """
 {port} inet n - n - - smtpd
 cleanup unix n - n - 0 cleanup
@@ -220,18 +301,35 @@ anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 """
 
-    def __init__(self, folder: Path, *, mailboxes: tuple[str, ...], pem: bytes, tls: str = "may") -> None:
+    def __init__(
+        self, folder: Path, *, mailboxes: tuple[str, ...], pem: bytes, tls: str = "may", extra: str = ""
+    ) -> None:
         super().__init__(folder)
         domains = " ".join({address.partition("@")[2] for address in mailboxes})
-        for name in ("queue", "data", "boxes"):
+        for name in ("data", "boxes", "queue", "queue/pid"):
             (folder / name).mkdir()
         shutil.chown(folder / "data", "postfix")
         (folder / "boxes").chmod(0o777)
+        self._lay_out_queue()
         (folder / "door.pem").write_bytes(pem)
         (folder / "mailboxes").write_text("".join(f"{address} {address}/\n" for address in mailboxes))
-        (folder / "main.cf").write_text(self.MAIN.format(folder=folder, domains=domains, tls=tls))
+        (folder / "main.cf").write_text(self.MAIN.format(folder=folder, domains=domains, tls=tls, extra=extra))
+        for name in ("mailboxes", "main.cf"):  # Postfix waits seconds for files that somebody may still be writing
+            os.utime(folder / name, (0, 0))
         (folder / "master.cf").write_text(self.MASTER.format(port=f"{HOST}:{self.port}"))
         self.command = [program("postfix"), "-c", str(folder), "start-fg"]
+
+    def _lay_out_queue(self) -> None:
+        """Make the folders with their owners, so that Postfix need not look after them for seconds."""
+        queue = self.folder / "queue"
+        for name in self.QUEUES:
+            (queue / name).mkdir(0o700)
+            shutil.chown(queue / name, "postfix")
+        for name, mode in (("maildrop", 0o730), ("public", 0o710)):
+            (queue / name).mkdir()
+            (queue / name).chmod(mode)
+            shutil.chown(queue / name, "postfix", "postdrop")
+        (queue / "quick-start").touch()
 
     def stop(self) -> None:
         subprocess.run([self.command[0], "-c", str(self.folder), "stop"], check=False, capture_output=True)

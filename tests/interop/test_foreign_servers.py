@@ -13,8 +13,7 @@ from mailpush.mail.records import Outcome
 from recipients.models import Suppression
 from sending.models import Batch, Message
 from tests.interop.conftest import PLATFORM, zone_lines
-from tests.interop.programs import HOST, Postfix, SmtpSink, must_be_root
-from tests.mailpush.mail.smtp_kit import server_tls
+from tests.interop.programs import HOST, SmtpSink
 from tests.sending.conftest import statuses
 
 pytestmark = pytest.mark.django_db
@@ -147,14 +146,9 @@ def test_batch_arrives_signed_at_smtp_sink(nsd, folder, receive, sender, start_b
 
 
 @pytest.fixture
-def postfix(folder, nsd, tmp_path):
+def postfix(nsd, start_postfix):
     """A Postfix for north.example and south.example where only Ann, Bob and Cat have mailboxes."""
-    must_be_root("Postfix needs root to start.")
-    server_tls(tmp_path)
-    (folder / "postfix").mkdir()
-    mailboxes = ("ann@north.example", "bob@north.example", "cat@south.example")
-    with Postfix(folder / "postfix", mailboxes=mailboxes, pem=(tmp_path / "mx.test.pem").read_bytes()) as postfix:
-        yield postfix
+    return start_postfix("ann@north.example", "bob@north.example", "cat@south.example")
 
 
 def test_postfix_takes_the_mail_of_those_it_knows_over_tls(nsd, postfix, receive, sender, start_batch, deliver):

@@ -27,7 +27,8 @@ UNBOUNDED = Limits(connections_per_ip=1000)
 class Internet:
     """A name server and a sink for every domain; `mails` is what has arrived."""
 
-    def __init__(self, folder) -> None:
+    def __init__(self, folder, *, tls=None) -> None:
+        self._tls = tls
         self.world = World(folder / "world.sqlite3")
         self.mails = []
         self.seconds_later = 0.0  # the sink's clock runs ahead by this
@@ -50,9 +51,7 @@ class Internet:
     async def _serve(self):
         sink = Sink(self.mails.extend, clock=lambda: self._loop.time() + self.seconds_later)
         async with serving(Nameserver(self.world, {}), 0) as self.dns_port:
-            listener = await listen(
-                sink, "127.0.0.1", 0, hostname="sink.test", limits=UNBOUNDED, tls_context=server_context("sink.test")
-            )
+            listener = await listen(sink, "127.0.0.1", 0, hostname="sink.test", limits=UNBOUNDED, tls_context=self._tls)
             self.smtp_port = listener.port
             self._is_up.set()
             await self._stop.wait()
@@ -66,7 +65,7 @@ def _providers_are_read_anew():
 
 @pytest.fixture
 def internet(tmp_path, settings):
-    with Internet(tmp_path) as internet:
+    with Internet(tmp_path, tls=server_context("sink.test")) as internet:
         settings.MAILPUSH_DNS_SERVERS = [("127.0.0.1", internet.dns_port)]
         settings.MAILPUSH_MX_PORT = internet.smtp_port
         yield internet

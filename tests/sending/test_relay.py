@@ -2,8 +2,10 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 from mailpush.environment import Environment, Relay
@@ -11,8 +13,9 @@ from mailpush.mail.certificate import server_context
 from mailpush.mail.door import AuthPolicy
 from mailpush.mail.replies import Reply
 from mailpush.mail.server import listen
-from sending.models import Lane, Message
-from tests.sending.conftest import statuses
+from sending.delivery.dialing import Dialer
+from sending.models import Destination, Lane, Message, Provider
+from tests.sending.conftest import Workers, statuses
 
 pytestmark = pytest.mark.django_db
 
@@ -57,6 +60,10 @@ class SmartHost:
         await self._stop.wait()
         await listener.close(grace=1)
 
+    @property
+    def relay(self):
+        return Relay("127.0.0.1", self.port, "opportunistic", "user", "sec:ret")
+
     def __enter__(self):
         self._thread.start()
         assert self._is_up.wait(10)
@@ -72,7 +79,7 @@ class SmartHost:
 def smart_host(settings):
     with SmartHost() as host:
         settings.MAILPUSH_DELIVERY = "relay"
-        settings.MAILPUSH_RELAY = Relay("127.0.0.1", host.port, "opportunistic", "user", "sec:ret")
+        settings.MAILPUSH_RELAYS = [host.relay]
         yield host
 
 
@@ -90,7 +97,7 @@ def test_everything_goes_through_the_relay(smart_host, start_batch, deliver, set
 @pytest.mark.parametrize("broken", [{"password": "wrong"}, {"host": "127.0.0.9"}, {"tls": "required"}])
 def test_relay_that_does_not_let_us_in_bounces_nothing(smart_host, start_batch, deliver, settings, broken):
     relay = {"host": "127.0.0.1", "tls": "opportunistic", "password": "sec:ret", **broken}
-    settings.MAILPUSH_RELAY = Relay(port=smart_host.port, user="user", **relay)
+    settings.MAILPUSH_RELAYS = [Relay(port=smart_host.port, user="user", **relay)]
 
     batch = start_batch("ann@north.example")
     deliver()
@@ -102,7 +109,7 @@ def test_relay_that_does_not_let_us_in_bounces_nothing(smart_host, start_batch, 
 
 def test_relay_that_is_not_in_dns_bounces_nothing(internet, start_batch, deliver, settings):
     settings.MAILPUSH_DELIVERY = "relay"
-    settings.MAILPUSH_RELAY = Relay("nxdomain.example", 587, "off")
+    settings.MAILPUSH_RELAYS = [Relay("nxdomain.example", 587, "off")]
 
     batch = start_batch("ann@north.example")
     deliver()
@@ -110,21 +117,139 @@ def test_relay_that_is_not_in_dns_bounces_nothing(internet, start_batch, deliver
     assert statuses(batch) == {"ann@north.example": "deferred"}
 
 
+@pytest.fixture
+def second_host():
+    with SmartHost() as host:
+        yield host
+
+
+@pytest.fixture
+def _one_mail_per_connection(db):
+    Provider.objects.filter(name="").update(mails_per_connection=1)
+
+
+@pytest.mark.usefixtures("_one_mail_per_connection")
+def test_relays_share_connections_by_weight(smart_host, second_host, start_batch, deliver, settings):
+    settings.MAILPUSH_RELAYS = [replace(smart_host.relay, weight=3), second_host.relay]
+
+    batch = start_batch(*(f"r{n}@north.example" for n in range(200)))
+    deliver()
+
+    assert set(statuses(batch).values()) == {"delivered"}
+    assert len(smart_host.taken) + len(second_host.taken) == 200
+    assert 110 < len(smart_host.taken) < 190  # expected 150, and 40 are six and a half standard deviations
+
+
+@pytest.mark.usefixtures("_one_mail_per_connection")
+def test_relay_that_cannot_be_reached_leaves_its_share_to_the_others(
+    smart_host, second_host, start_batch, deliver, settings, monkeypatch
+):
+    dead = Relay("127.0.0.9", smart_host.port, "off", "user", "sec:ret", weight=1000)
+    settings.MAILPUSH_RELAYS = [dead, smart_host.relay, replace(second_host.relay, password="wrong", weight=1000)]
+    visited = []
+    dial = Dialer._dial
+
+    async def noted(dialer, host, *args):
+        visited.append(host.name)
+        return await dial(dialer, host, *args)
+
+    monkeypatch.setattr(Dialer, "_dial", noted)
+
+    batch = start_batch(*(f"r{n}@north.example" for n in range(100)))
+    deliver()
+
+    assert set(statuses(batch).values()) == {"delivered"}
+    assert len(smart_host.taken) == 100
+    assert second_host.taken == []
+    assert visited.count("127.0.0.9") <= Provider.objects.get(name="").connections  # then it is left alone
+
+
+def test_relay_missing_in_dns_leaves_its_share_to_the_others(internet, smart_host, start_batch, deliver, settings):
+    settings.MAILPUSH_RELAYS = [Relay("nxdomain.example", 587, "off"), smart_host.relay]
+
+    batch = start_batch("ann@north.example")
+    deliver()
+
+    assert statuses(batch) == {"ann@north.example": "delivered"}
+    assert smart_host.taken == ["ann@north.example"]
+
+
+def test_passwords_of_relays_are_not_in_the_database(smart_host, start_batch, deliver):
+    start_batch("ann@north.example")
+    deliver()
+
+    (host,) = Destination.objects.get().hosts
+    assert "sec:ret" not in str(host)
+    assert host["user"] == "user"
+
+
+@pytest.fixture
+def deliver_anew():
+    """Deliver as processes do that have just started."""
+
+    def deliver_anew():
+        workers = Workers()
+        workers()
+        workers.stop()
+
+    return deliver_anew
+
+
+def test_way_of_before_is_not_gone_any_more(internet, smart_host, second_host, start_batch, deliver_anew, settings):
+    """Addresses that were looked up for one way of sending are not used after the settings have changed."""
+    settings.MAILPUSH_DELIVERY = "mx"
+    start_batch("ann@north.example")
+    deliver_anew()
+    settings.MAILPUSH_DELIVERY = "relay"
+    start_batch("bob@north.example")
+    deliver_anew()
+    settings.MAILPUSH_RELAYS = [second_host.relay]
+    start_batch("cat@north.example")
+    deliver_anew()
+
+    assert [mail.rcpt_to for mail in internet.mails] == ["ann@north.example"]
+    assert smart_host.taken == ["bob@north.example"]
+    assert second_host.taken == ["cat@north.example"]
+
+
+A = Relay("a.example", 587, "required")
+
+
 @pytest.mark.parametrize(
-    ("url", "relay"),
+    ("urls", "relays"),
     [
-        ("smtp://relay.example", Relay("relay.example", 587, "required")),
-        ("smtp://u%40x:p%3A%2F@relay.example:25?tls=off", Relay("relay.example", 25, "off", "u@x", "p:/")),
-        ("", None),
+        ("smtp://a.example", [A]),
+        ("smtp://u%40x:p%3A%2C%2F@b.example:25?tls=off", [Relay("b.example", 25, "off", "u@x", "p:,/")]),
+        (
+            "smtp://u:p@b.example:25/?tls=implicit&weight=3, smtp://a.example,",
+            [Relay("b.example", 25, "implicit", "u", "p", 3), A],
+        ),
+        ("", []),
     ],
 )
-def test_relay_address_is_read(url, relay):
-    assert Environment({"MAILPUSH_RELAY_URL": url}).relay("MAILPUSH_RELAY_URL") == relay
+def test_relay_addresses_are_read(urls, relays):
+    assert Environment({"MAILPUSH_RELAY_URL": urls}).relays("MAILPUSH_RELAY_URL") == relays
 
 
-@pytest.mark.parametrize("url", ["http://relay.example", "smtp://", "smtp://x:99999", "smtp://u:secret@x?tls=maybe"])
-def test_malformed_relay_address_stops_the_start_without_its_password(url):
-    with pytest.raises(Exception, match="MAILPUSH_RELAY_URL is") as raised:
-        Environment({"MAILPUSH_RELAY_URL": url}).relay("MAILPUSH_RELAY_URL")
+@pytest.mark.parametrize(
+    "urls",
+    [
+        "http://relay.example",
+        "smtp://",
+        "smtp://x:99999",
+        "smtp://u:secret@x?tls=maybe",
+        "smtp://u:secret@x?weight=0",
+        "smtp://u:secret@x?weight=heavy",
+        "smtp://u:secret@x?wait=1",
+        "smtp://u:secret@x/path",
+        "smtp://u:sec,ret@x",
+        "smtp://u:secret@x,relay.example",
+        "smtp://u:secret@x,smtp://u:other-secret@x",
+    ],
+)
+def test_malformed_relay_address_stops_the_start_without_its_password(urls):
+    with pytest.raises(ImproperlyConfigured, match="MAILPUSH_RELAY_URL") as raised:
+        Environment({"MAILPUSH_RELAY_URL": urls}).relays("MAILPUSH_RELAY_URL")
 
-    assert "secret" not in str(raised.value)
+    assert "sec" not in str(raised.value)
+    assert "ret" not in str(raised.value)

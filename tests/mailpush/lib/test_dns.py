@@ -1,4 +1,5 @@
 import pytest
+from dns import flags
 
 from mailpush.lib import dns
 
@@ -28,3 +29,18 @@ def test_look_ups_end(settings, lifetime, timeout):
     resolver = dns.resolver(lifetime=lifetime)
 
     assert (resolver.lifetime, resolver.timeout) == (lifetime, timeout)
+
+
+@pytest.mark.parametrize(
+    ("servers", "asks"),
+    [
+        ([("127.0.0.1", 53)], True),
+        ([("localhost", 53), ("::1", 53), ("10.1.2.3", 53)], True),
+        ([("10.1.2.3", 53), ("9.9.9.9", 53)], False),
+        ([], False),
+    ],
+)
+def test_dnssec_counts_where_the_named_servers_are_our_own(settings, servers, asks):
+    settings.MAILPUSH_DNS_SERVERS = servers
+
+    assert bool((dns.resolver().flags or 0) & flags.AD) == asks

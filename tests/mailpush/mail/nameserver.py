@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import struct
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 
 import dns.asyncresolver
@@ -25,13 +25,15 @@ Zones = Mapping[str, Mapping[str, list[str]]]
 class NameServer:
     """Answers from `zones`, {name: {type: [records]}}; `faults` are {name: or "name type": fault}.
 
-    A fault is an rcode such as "SERVFAIL", SILENCE, or TRUNCATION (of answers over UDP).
+    A fault is an rcode such as "SERVFAIL", SILENCE, or TRUNCATION (of answers over UDP). It vouches for the
+    names in `signed` (AD), as a validating resolver would, where it is asked to.
     """
 
     zones: Zones
     faults: Mapping[str, str] = field(default_factory=dict)
     ttls: Mapping[str, int] = field(default_factory=dict)
     questions: list[tuple[str, str]] = field(default_factory=list)
+    signed: Collection[str] = ()
 
     def answer(self, wire: bytes, *, over_udp: bool) -> bytes | None:
         query = dns.message.from_wire(wire)
@@ -40,6 +42,8 @@ class NameServer:
         self.questions.append((name, kind))
         response = dns.message.make_response(query)
         response.flags |= dns.flags.AA
+        if name in self.signed:
+            response.flags |= query.flags & dns.flags.AD
         fault = self.faults.get(f"{name} {kind}", self.faults.get(name))
         if fault == SILENCE:
             return None

@@ -2,6 +2,8 @@ import asyncio
 import dataclasses
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from dns.rdtypes.ANY.TLSA import TLSA
 
 from mailpush.mail.client import (
     ConnectFailed,
@@ -15,8 +17,11 @@ from mailpush.mail.client import (
     TlsPolicy,
     connect,
 )
+from mailpush.mail.dane import usable
 from mailpush.mail.replies import Reply
 from mailpush.mail.server import AuthPolicy, Limits
+from mailpush.mail.tls import TlsDemand
+from tests.mailpush.mail.certificates import Authority
 from tests.mailpush.mail.smtp_kit import HOST, Mailroom, client_tls, open_door, scripted, server_tls
 
 MESSAGE = b"Subject: hi\r\n\r\n.dot\r\n..\r\n"
@@ -176,6 +181,75 @@ async def test_refused_starttls_goes_on_in_the_open():
         session = await visit(port)
         assert (session.is_encrypted, session.reusable) == (False, True)
         await session.close()
+
+
+AUTHORITY = Authority()
+SERVER = AUTHORITY.issue("mx.test")
+OWN = usable([TLSA("IN", "TLSA", 3, 0, 0, SERVER.ders[0])])
+ABOVE = usable([TLSA("IN", "TLSA", 2, 0, 0, AUTHORITY.certificate.public_bytes(Encoding.DER))])
+OTHER = usable([TLSA("IN", "TLSA", 3, 1, 1, bytes(32))])
+
+
+@pytest.mark.parametrize(
+    "demand",
+    [
+        TlsDemand("DANE", ("mx.test",), OWN),
+        TlsDemand("DANE", ("other.test", "mx.test"), ABOVE),
+        TlsDemand("DANE", ("mx.test",), (*OTHER, *OWN)),
+        TlsDemand("DANE"),
+    ],
+)
+async def test_server_with_the_demanded_certificate_is_spoken_to(door, tmp_path, demand):
+    async with open_door(door, tls=SERVER.serving(tmp_path)) as listener:
+        session = await visit(listener.port, server_name="mx.test", tls=TlsPolicy.OFF, demand=demand)
+        sent = await session.send("a@a.test", "b@b.test", MESSAGE)
+        await session.close()
+
+    assert (sent.tls, sent.reply.code) == (True, 250)
+
+
+@pytest.mark.parametrize(
+    ("demand", "reason"),
+    [
+        (
+            TlsDemand("DANE", ("mx.test",), OTHER),
+            "matches none of its TLSA records, but the recipient's domain demands trusted TLS (DANE)",
+        ),
+        (TlsDemand("DANE", ("other.test",), ABOVE), "is not in order under the authority of its TLSA record"),
+        (
+            TlsDemand("MTA-STS", ("mx.test",)),
+            "unable to get local issuer certificate, but the recipient's domain demands trusted TLS (MTA-STS)",
+        ),
+    ],
+)
+async def test_server_with_another_certificate_is_not_spoken_to(door, tmp_path, demand, reason):
+    async with open_door(door, tls=SERVER.serving(tmp_path)) as listener:
+        with pytest.raises(TlsFailed, match="STARTTLS: the server's certificate") as failed:
+            await visit(listener.port, server_name="mx.test", demand=demand)
+
+    assert reason in str(failed.value)
+
+
+@pytest.mark.parametrize(("name", "is_right"), [("mx.test", True), ("other.test", False)])
+async def test_public_authority_must_vouch_for_the_name(door, tmp_path, name, is_right):
+    async with open_door(door, tls=SERVER.serving(tmp_path)) as listener:
+        visiting = visit(
+            listener.port,
+            server_name=name,
+            demand=TlsDemand("MTA-STS", (name,)),
+            tls_context=AUTHORITY.trusting(),
+        )
+        if is_right:
+            await (await visiting).close()
+        else:
+            with pytest.raises(TlsFailed, match="Hostname mismatch"):
+                await visiting
+
+
+async def test_server_without_tls_is_not_spoken_to_where_tls_is_demanded(door):
+    async with open_door(door) as listener:
+        with pytest.raises(TlsFailed, match="not offered, but the recipient's domain demands TLS"):
+            await visit(listener.port, server_name="mx.test", demand=TlsDemand("DANE"))
 
 
 async def test_replies_injected_before_tls_are_forgotten(door, tmp_path):

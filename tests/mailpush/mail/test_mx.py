@@ -1,9 +1,12 @@
 import random
 
+import dns.flags
 import pytest
 
 from mailpush.mail import mx
+from mailpush.mail.dane import Tlsa
 from mailpush.mail.mx import DnsUnavailable, MxHost, NoSuchDomain, Route
+from mailpush.mail.tls import TlsDemand
 from tests.mailpush.mail.nameserver import SILENCE, TRUNCATION, NameServer, serving
 
 pytestmark = pytest.mark.asyncio
@@ -140,3 +143,99 @@ async def test_hosts_of_one_preference_share_the_load():
 )
 async def test_site_is_the_provider(host, site):
     assert mx.site_of([MxHost("z.elsewhere.test", 20, ()), MxHost(host, 10, ())]) == site
+
+
+# What DANE demands
+
+DIGEST = "ab" * 32
+RECORD = Tlsa(3, 1, 1, DIGEST)
+SIGNED_ZONES = {
+    "safe.test": {"MX": ["10 mx.safe.test."]},
+    "mx.safe.test": {"A": ["127.0.0.1"]},
+    "_2525._tcp.mx.safe.test": {"TLSA": [f"3 1 1 {DIGEST}", f"0 1 1 {DIGEST}"]},
+    "aliased.test": {"MX": ["10 mx.aliased.test."]},
+    "mx.aliased.test": {"CNAME": ["mx.safe.test."]},
+    "unusable.test": {"MX": ["10 mx.unusable.test."]},
+    "mx.unusable.test": {"A": ["127.0.0.1"]},
+    "_2525._tcp.mx.unusable.test": {"TLSA": [f"1 1 1 {DIGEST}"]},
+    "under.test": {"MX": ["10 mx.under.test."]},
+    "mx.under.test": {"A": ["127.0.0.1"]},
+    "_2525._tcp.mx.under.test": {"TLSA": [f"2 0 1 {DIGEST}"]},
+    "two.test": {"MX": ["10 mx.safe.test.", "20 mx.two.test."]},
+    "mx.two.test": {"A": ["127.0.0.2"]},
+}
+
+
+async def demands_of(domain, *, unsigned=(), asks=True, **changes):
+    server = NameServer(SIGNED_ZONES, signed=SIGNED_ZONES.keys() - set(unsigned), **changes)
+    async with serving(server) as resolver:
+        if asks:
+            resolver.set_flags(dns.flags.RD | dns.flags.AD)
+        route = await mx.resolve(domain, resolver, port=2525)
+    return [host.demand for host in route.hosts], server.questions
+
+
+@pytest.mark.parametrize(
+    ("domain", "demand"),
+    [
+        ("safe.test", TlsDemand("DANE", ("mx.safe.test",), (RECORD,))),
+        ("mx.safe.test", TlsDemand("DANE", ("mx.safe.test",), (RECORD,))),
+        ("aliased.test", TlsDemand("DANE", ("mx.safe.test",), (RECORD,))),
+        ("under.test", TlsDemand("DANE", ("mx.under.test", "under.test"), (Tlsa(2, 0, 1, DIGEST),))),
+        ("unusable.test", TlsDemand("DANE")),
+    ],
+)
+async def test_signed_tlsa_records_are_demanded(domain, demand):
+    assert (await demands_of(domain))[0] == [demand]
+
+
+async def test_each_host_has_its_own_demand():
+    (safe, other), _ = await demands_of("two.test")
+
+    assert safe == TlsDemand("DANE", ("mx.safe.test",), (RECORD,))
+    assert other is None
+
+
+@pytest.mark.parametrize("unsigned", ["safe.test", "mx.safe.test"])
+async def test_tlsa_records_are_not_asked_for_where_dnssec_does_not_vouch_for_the_way(unsigned):
+    demands, questions = await demands_of("safe.test", unsigned=[unsigned])
+
+    assert demands == [None]
+    assert "TLSA" not in {kind for _, kind in questions}
+
+
+async def test_unsigned_tlsa_records_demand_nothing():
+    assert (await demands_of("safe.test", unsigned=["_2525._tcp.mx.safe.test"]))[0] == [None]
+
+
+async def test_resolver_that_is_not_to_be_trusted_is_not_believed():
+    demands, questions = await demands_of("safe.test", asks=False)
+
+    assert demands == [None]
+    assert "TLSA" not in {kind for _, kind in questions}
+
+
+@pytest.mark.parametrize("fault", ["SERVFAIL", SILENCE])
+async def test_host_whose_tlsa_records_cannot_be_had_is_left_out(fault):
+    faults = {"_2525._tcp.mx.safe.test": fault}
+
+    with pytest.raises(DnsUnavailable):
+        await demands_of("safe.test", faults=faults)
+    assert (await demands_of("two.test", faults=faults))[0] == [None]
+
+
+async def test_route_lives_no_longer_than_its_tlsa_records():
+    server = NameServer(SIGNED_ZONES, signed=SIGNED_ZONES, ttls={"_2525._tcp.mx.safe.test": 9})
+    async with serving(server) as resolver:
+        resolver.set_flags(dns.flags.RD | dns.flags.AD)
+        route = await mx.resolve("safe.test", resolver, port=2525)
+
+    assert route.ttl == 9
+
+
+async def test_hosts_of_one_preference_share_by_weight():
+    hosts = (MxHost("a", 0, (), weight=3), MxHost("b", 0, ()))
+    chance = random.Random(1)
+    firsts = [Route(hosts, 1).in_order(chance)[0].name for _ in range(1000)]
+
+    assert 700 < firsts.count("a") < 800
