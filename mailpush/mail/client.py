@@ -1,20 +1,18 @@
 """An SMTP client for delivery: one connection, one recipient a transaction, as few round trips as the peer allows.
 
-RFC 5321, with STARTTLS (3207), PIPELINING (2920), CHUNKING (3030), SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531),
-DSN (3461) and AUTH (4954).
+RFC 5321, with STARTTLS (3207) and AUTH (4954); `mailpush.mail.letter` has the extensions that concern a message.
 """
 
 import base64
 import contextlib
 import ipaddress
-import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from mailpush.mail.dane import NotVouchedFor
 from mailpush.mail.dialog import ConnectFailed, ConnectionLost, Dialog, LoginRefused, Timeouts, TlsFailed
+from mailpush.mail.letter import PARAMETER, Dsn, Flight, Letter, Step
 from mailpush.mail.replies import SHUTTING_DOWN, Reply, Verdict
 from mailpush.mail.tls import TlsDemand, TlsPolicy, context_for, why_refused
 from mailpush.mail.wire import Wire, dial
@@ -39,73 +37,7 @@ READY = 220
 CONTINUE = 334
 TEMPORARY = 4
 
-# A chunk is sent before the recipient is known to be accepted; past this size a refusal would waste too much.
-EAGER_CHUNK = 262_144
-
-# A mailbox as it stands between < and >: nothing that could end the command or add a parameter to it.
-MAILBOX = re.compile(
-    r'(?:"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"|[^\s<>"\x00-\x1f\x7f]+)(?:@[^\s<>"\x00-\x1f\x7f]+)?'
-)
-PARAMETER = re.compile(r"[\x21-\x7e]+")
-
-
-class Step(StrEnum):
-    """The step of a transaction that decided it."""
-
-    LOCAL = "local"  # refused by us, without asking the server
-    MAIL = "MAIL"
-    RCPT = "RCPT"
-    DATA = "DATA"
-    END_OF_DATA = "end of data"
-
-
 RFC_TIMEOUTS = Timeouts()
-
-# Steps that are written at once, each with its bytes.
-Flight = list[tuple[Step, bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class Dsn:
-    """Wishes about delivery reports (RFC 3461), already in xtext; left out where the server has no DSN."""
-
-    ret: str = ""
-    envid: str = ""
-    orcpt: str = ""
-    notify: str = ""
-
-    def __post_init__(self) -> None:
-        for value in (self.ret, self.envid, self.orcpt, self.notify):
-            if value and not PARAMETER.fullmatch(value):
-                raise ValueError(f"{value!r} cannot stand in an SMTP command.")
-
-
-@dataclass(slots=True, eq=False)
-class Letter:
-    """One message to one recipient; nothing in it can end a command or the message early.
-
-    `mail_from` is empty for the null sender; `data` has CRLF line ends, and dots as they are. `smtputf8` says that
-    the headers need it; addresses that need it are noticed.
-
-    :raises ValueError: an address or the message cannot be put into SMTP.
-    """
-
-    mail_from: str
-    rcpt_to: str
-    data: bytes
-    smtputf8: bool = False
-    dsn: Dsn | None = None
-
-    def __post_init__(self) -> None:
-        _check_mailbox(self.mail_from, may_be_empty=True)
-        _check_mailbox(self.rcpt_to)
-        data = self.data
-        if not data.count(b"\n") == data.count(b"\r") == data.count(b"\r\n"):
-            raise ValueError("The message has a bare CR or LF; only CRLF may end a line.")
-        if not data.endswith(b"\r\n"):
-            self.data += b"\r\n"
-        self.smtputf8 = self.smtputf8 or not (self.mail_from.isascii() and self.rcpt_to.isascii())
-
 
 Following = Callable[[], Letter | None]
 
@@ -289,90 +221,36 @@ class Session:
         :raises ConnectionLost: the connection broke before the server had decided.
         """
         is_announced, self._announced = letter is self._announced, None
-        if not is_announced:
-            if refusal := self._own_refusal(letter):
-                return Sent(refusal, Step.LOCAL, self.is_encrypted)
-            if not self.reusable:
-                raise ConnectionLost("MAIL", during_data=False, reason="the connection was not open any more")
+        if not is_announced and (refusal := letter.refusal(self.offers)):
+            return Sent(refusal, Step.LOCAL, self.is_encrypted)
+        if not (is_announced or self.reusable):
+            raise ConnectionLost("MAIL", during_data=False, reason="the connection was not open any more")
         self._is_busy = True  # and stays so when anything below goes wrong, a cancellation included
         self.sent_count += 1
-        flights = self._flights(letter)
-        if is_announced:
-            flights[0] = [(step, b"") for step, _ in flights[0]]
-        for flight in flights[:-1]:
-            if decided := await self._fly(flight):
+        *flights, last = letter.flights(self.offers)
+        for flight in flights:
+            if decided := await self._fly(flight, is_written=is_announced):
                 return decided
-        if following and self._may_announce:
-            self._announce(following(), flights[-1])
-        if decided := await self._fly(flights[-1]):
+        if following:
+            self._announce(following)
+        if decided := await self._fly(last):
             return decided
         raise AssertionError("The last flight always decides.")
 
-    @property
-    def _may_announce(self) -> bool:
-        """RFC 2920 section 3.1 allows commands behind the end of a message; BDAT takes one round trip anyway."""
-        return "PIPELINING" in self.offers and "CHUNKING" not in self.offers
+    def _announce(self, following: Following) -> None:
+        """Have the next letter's commands ride on the end of this one's, as RFC 2920 section 3.1 allows.
 
-    def _announce(self, letter: Letter | None, flight: Flight) -> None:
-        """Put the first commands of the next letter behind the last step of this one."""
-        if letter is None or self._own_refusal(letter):
-            return
-        self._announced = letter
-        step, octets = flight[-1]
-        opening = b"".join([command for _, command in self._flights(letter)[0]])
-        flight[-1] = step, octets + opening
+        BDAT takes one round trip a letter anyway.
+        """
+        if "PIPELINING" in self.offers and "CHUNKING" not in self.offers:
+            letter = following()
+            self._announced = letter if letter and not letter.refusal(self.offers) else None
 
-    def _own_refusal(self, letter: Letter) -> Reply | None:
-        if letter.smtputf8 and "SMTPUTF8" not in self.offers:
-            return Reply(553, "5.6.7 Not sent: the server takes no addresses or headers beyond ASCII (SMTPUTF8).")
-        limit, size = self.offers.get("SIZE", ""), len(letter.data)
-        if limit.isdecimal() and 0 < int(limit) < size:
-            return Reply(552, f"5.3.4 Not sent: the message has {size} bytes, and the server takes {limit}.")
-        return None
-
-    def _mail_command(self, letter: Letter) -> bytes:
-        offers, dsn = self.offers, letter.dsn
-        command = f"MAIL FROM:<{letter.mail_from}>"
-        if "SIZE" in offers:
-            command += f" SIZE={len(letter.data)}"
-        # A server without 8BITMIME gets the bytes all the same: every one in use is eight-bit clean.
-        if "8BITMIME" in offers and not letter.data.isascii():
-            command += " BODY=8BITMIME"
-        if letter.smtputf8:
-            command += " SMTPUTF8"
-        if dsn and "DSN" in offers:
-            command += f" RET={dsn.ret}" if dsn.ret else ""
-            command += f" ENVID={dsn.envid}" if dsn.envid else ""
-        return f"{command}\r\n".encode()
-
-    def _rcpt_command(self, letter: Letter) -> bytes:
-        command, dsn = f"RCPT TO:<{letter.rcpt_to}>", letter.dsn
-        if dsn and "DSN" in self.offers:
-            command += f" NOTIFY={dsn.notify}" if dsn.notify else ""
-            command += f" ORCPT={dsn.orcpt}" if dsn.orcpt else ""
-        return f"{command}\r\n".encode()
-
-    def _flights(self, letter: Letter) -> list[Flight]:
-        """Return the steps in groups; each group is one write and one round trip."""
-        mail, rcpt, data = self._mail_command(letter), self._rcpt_command(letter), letter.data
-        if "CHUNKING" in self.offers:
-            end = (Step.END_OF_DATA, b"BDAT %d LAST\r\n%b" % (len(data), data))
-            if "PIPELINING" not in self.offers:
-                return [[(Step.MAIL, mail)], [(Step.RCPT, rcpt)], [end]]
-            if len(data) > EAGER_CHUNK:
-                return [[(Step.MAIL, mail), (Step.RCPT, rcpt)], [end]]
-            return [[(Step.MAIL, mail), (Step.RCPT, rcpt), end]]
-        end = (Step.END_OF_DATA, _dot_stuffed(data) + b".\r\n")
-        steps = [(Step.MAIL, mail), (Step.RCPT, rcpt), (Step.DATA, b"DATA\r\n")]
-        if "PIPELINING" in self.offers:
-            return [steps, [end]]
-        return [[step] for step in (*steps, end)]
-
-    async def _fly(self, flight: Flight) -> Sent | None:
+    async def _fly(self, flight: Flight, *, is_written: bool = False) -> Sent | None:
         """Write a group of steps and read an answer to each; the first refusal or the last acceptance decides."""
-        octets = b"".join([octets for _, octets in flight])
-        if octets:  # else they went along with the letter before
-            self._wire.write(octets)
+        if not is_written:
+            ahead = self._announced.opening(self.offers) if self._announced else []
+            self._wire.write(b"".join([octets for _, octets in (*flight, *ahead)]))
         decided: Sent | None = None
         in_doubt = flight[-1][0] is Step.END_OF_DATA
         for step, _ in flight:
@@ -431,18 +309,6 @@ def _offers(reply: Reply) -> dict[str, str]:
     """Return the keywords of an EHLO answer with their parameters; "AUTH=PLAIN" is an old spelling of "AUTH PLAIN"."""
     lines = (line.replace("=", " ", 1).split(maxsplit=1) for line in reply.text.split("\n")[1:])
     return {words[0].upper(): words[1] if len(words) > 1 else "" for words in lines if words}
-
-
-def _check_mailbox(address: str, *, may_be_empty: bool = False) -> None:
-    if not MAILBOX.fullmatch(address) and not (may_be_empty and not address):
-        raise ValueError(f"{address!r} is no mail address.")
-
-
-def _dot_stuffed(data: bytes) -> bytes:
-    """Double each dot that starts a line (RFC 5321 section 4.5.2)."""
-    if b"\r\n." in data:
-        data = data.replace(b"\r\n.", b"\r\n..")
-    return b"." + data if data.startswith(b".") else data
 
 
 def _base64(text: str) -> str:

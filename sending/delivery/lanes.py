@@ -1,5 +1,6 @@
 """Lanes as this process works them: which chunks it holds, what is with the courier, how much more may go."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -20,8 +21,8 @@ class Run:
 
     claim: Claim
     rows: dict[int, QueuedMessage]
-    composers: dict[int, Composer]
-    routes: dict[str, Route]
+    composers: Mapping[int, Composer]
+    routes: Mapping[str, Route]
     left: int  # messages that have not been put in flight
     out: set[int] = field(default_factory=set)  # those with the courier
     is_lost: bool = False

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from mailpush.mail.client import ConnectionLost, Letter, Session
-from mailpush.mail.replies import Reply
+from mailpush.mail.client import ConnectionLost, Letter, Session, Step
+from mailpush.mail.replies import SHUTTING_DOWN, Reply
 from mailpush.mail.tls import TlsPolicy
 from sending.delivery.dialing import Dialer, Unreachable
 from sending.delivery.parcels import Delivery, Parcel
@@ -161,7 +161,8 @@ class Link:
     async def deliver(self, parcel: Parcel, report: Report, after: Callable[[], Parcel | None]) -> bool:
         """Send one parcel and report it; or return False where it wants a fresh connection.
 
-        A server may close a connection between two mails; that is not the second mail's fault.
+        A server may close a connection between two mails, with 421 or without a word; that is not the second one's
+        fault.
         """
         began = time.monotonic()
         is_reused = self.session.sent_count > 0
@@ -172,7 +173,10 @@ class Link:
         reply: Reply | None = None
         problem = ""
         try:
-            reply = (await self.session.transfer(letter, lambda: self._write_ahead(after(), report))).reply
+            sent = await self.session.transfer(letter, lambda: self._write_ahead(after(), report))
+            reply = sent.reply
+            if is_reused and reply.code == SHUTTING_DOWN and sent.step is not Step.END_OF_DATA:
+                return False
         except ConnectionLost as lost:
             if is_reused and not lost.during_data:
                 return False

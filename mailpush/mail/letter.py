@@ -1,0 +1,137 @@
+"""A message to one recipient as SMTP has it: its commands, and in which groups a server lets them be written.
+
+RFC 5321, with PIPELINING (2920), CHUNKING (3030), SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531) and DSN (3461). Pure.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mailpush.mail.replies import Reply
+
+Offers = Mapping[str, str]  # a server's EHLO keywords with their parameters
+
+# A chunk is sent before the recipient is known to be accepted; past this size a refusal would waste too much.
+EAGER_CHUNK = 262_144
+
+# A mailbox as it stands between < and >: nothing that could end the command or add a parameter to it.
+MAILBOX = re.compile(
+    r'(?:"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"|[^\s<>"\x00-\x1f\x7f]+)(?:@[^\s<>"\x00-\x1f\x7f]+)?'
+)
+PARAMETER = re.compile(r"[\x21-\x7e]+")
+
+
+class Step(StrEnum):
+    """The step of a transaction that decided it."""
+
+    LOCAL = "local"  # refused by us, without asking the server
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    END_OF_DATA = "end of data"
+
+
+# Steps that are written at once, each with its bytes.
+Flight = list[tuple[Step, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Dsn:
+    """Wishes about delivery reports (RFC 3461), already in xtext; left out where the server has no DSN."""
+
+    ret: str = ""
+    envid: str = ""
+    orcpt: str = ""
+    notify: str = ""
+
+    def __post_init__(self) -> None:
+        for value in (self.ret, self.envid, self.orcpt, self.notify):
+            if value and not PARAMETER.fullmatch(value):
+                raise ValueError(f"{value!r} cannot stand in an SMTP command.")
+
+
+@dataclass(slots=True, eq=False)
+class Letter:
+    """One message to one recipient; nothing in it can end a command or the message early.
+
+    `mail_from` is empty for the null sender; `data` has CRLF line ends, and dots as they are. `smtputf8` says that
+    the headers need it; addresses that need it are noticed.
+
+    :raises ValueError: an address or the message cannot be put into SMTP.
+    """
+
+    mail_from: str
+    rcpt_to: str
+    data: bytes
+    smtputf8: bool = False
+    dsn: Dsn | None = None
+
+    def __post_init__(self) -> None:
+        _check_mailbox(self.mail_from, may_be_empty=True)
+        _check_mailbox(self.rcpt_to)
+        data = self.data
+        if not data.count(b"\n") == data.count(b"\r") == data.count(b"\r\n"):
+            raise ValueError("The message has a bare CR or LF; only CRLF may end a line.")
+        if not data.endswith(b"\r\n"):
+            self.data += b"\r\n"
+        self.smtputf8 = self.smtputf8 or not (self.mail_from.isascii() and self.rcpt_to.isascii())
+
+    def refusal(self, offers: Offers) -> Reply | None:
+        """Return our own refusal, where the server would have to refuse."""
+        if self.smtputf8 and "SMTPUTF8" not in offers:
+            return Reply(553, "5.6.7 Not sent: the server takes no addresses or headers beyond ASCII (SMTPUTF8).")
+        limit, size = offers.get("SIZE", ""), len(self.data)
+        if limit.isdecimal() and 0 < int(limit) < size:
+            return Reply(552, f"5.3.4 Not sent: the message has {size} bytes, and the server takes {limit}.")
+        return None
+
+    def flights(self, offers: Offers) -> list[Flight]:
+        """Return the steps in groups; each group is one write and one round trip."""
+        data = self.data
+        if "CHUNKING" not in offers:
+            end = (Step.END_OF_DATA, _dot_stuffed(data) + b".\r\n")
+            opening = self.opening(offers)
+            return [opening, [end]] if "PIPELINING" in offers else [[step] for step in (*opening, end)]
+        end = (Step.END_OF_DATA, b"BDAT %d LAST\r\n%b" % (len(data), data))
+        mail, rcpt = (Step.MAIL, self._mail(offers)), (Step.RCPT, self._rcpt(offers))
+        if "PIPELINING" not in offers:
+            return [[mail], [rcpt], [end]]
+        return [[mail, rcpt], [end]] if len(data) > EAGER_CHUNK else [[mail, rcpt, end]]
+
+    def opening(self, offers: Offers) -> Flight:
+        """Return the steps up to DATA."""
+        return [(Step.MAIL, self._mail(offers)), (Step.RCPT, self._rcpt(offers)), (Step.DATA, b"DATA\r\n")]
+
+    def _mail(self, offers: Offers) -> bytes:
+        command, dsn = f"MAIL FROM:<{self.mail_from}>", self.dsn
+        if "SIZE" in offers:
+            command += f" SIZE={len(self.data)}"
+        # A server without 8BITMIME gets the bytes all the same: every one in use is eight-bit clean.
+        if "8BITMIME" in offers and not self.data.isascii():
+            command += " BODY=8BITMIME"
+        if self.smtputf8:
+            command += " SMTPUTF8"
+        if dsn and "DSN" in offers:
+            command += f" RET={dsn.ret}" if dsn.ret else ""
+            command += f" ENVID={dsn.envid}" if dsn.envid else ""
+        return f"{command}\r\n".encode()
+
+    def _rcpt(self, offers: Offers) -> bytes:
+        command, dsn = f"RCPT TO:<{self.rcpt_to}>", self.dsn
+        if dsn and "DSN" in offers:
+            command += f" NOTIFY={dsn.notify}" if dsn.notify else ""
+            command += f" ORCPT={dsn.orcpt}" if dsn.orcpt else ""
+        return f"{command}\r\n".encode()
+
+
+def _check_mailbox(address: str, *, may_be_empty: bool = False) -> None:
+    if not MAILBOX.fullmatch(address) and not (may_be_empty and not address):
+        raise ValueError(f"{address!r} is no mail address.")
+
+
+def _dot_stuffed(data: bytes) -> bytes:
+    """Double each dot that starts a line (RFC 5321 section 4.5.2)."""
+    if b"\r\n." in data:
+        data = data.replace(b"\r\n.", b"\r\n..")
+    return b"." + data if data.startswith(b".") else data
