@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from mailpush.lib import tokens
 
 BOUNCES_ARRIVE_FOR = timedelta(days=60)
-LOCAL_PART = re.compile(r"b-([a-z2-7]{29})", re.IGNORECASE)
-MESSAGE_ID = re.compile(r"<m\.([a-z2-7]{29})@[^>\s]+>", re.IGNORECASE)
+LOCAL_PART = re.compile(f"b-({tokens.TOKEN})", re.IGNORECASE)
+MESSAGE_ID = re.compile(rf"<m\.({tokens.TOKEN})@[^>\s]+>", re.IGNORECASE)
 
 
 def envelope_sender(message_id: int, *, domain: str, now: datetime) -> str:
-    """Return the random address of a message (33 octets of local part)."""
+    """Return the random address of a message (38 octets of local part)."""
     return f"b-{tokens.make('bounce', message_id, today=now.date())}@{domain}"
 
 

@@ -1,11 +1,10 @@
 """Short signed numbers for places where length and letter case count: local parts, links.
 
-A token is base32 without padding, read in any letter case (RFC 5321 2.4: a mail server on the way may
-change it). Every key of MAILPUSH_ENCRYPTION_KEYS reads, the first one writes, so tokens outlive a
-change of keys for as long as the old key stays in the list.
+A token is hexadecimal, read in any letter case (RFC 5321 2.4: a mail server on the way may change
+it). Every key of MAILPUSH_ENCRYPTION_KEYS reads, the first one writes, so tokens outlive a change of
+keys for as long as the old key stays in the list.
 """
 
-import base64
 import hmac
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -18,10 +17,7 @@ NUMBER_BYTES = 6
 EPOCH = date(2026, 1, 1)
 
 TOKEN_BYTES = NUMBER_BYTES + 2 + MAC_BYTES
-LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
-PAIRS = [first + second for first in LETTERS for second in LETTERS]
-SHIFTS = range(140, -1, -10)  # 15 pairs hold 150 bits; the last letter is left away
-SPARE_BITS = 150 - 8 * TOKEN_BYTES
+TOKEN = f"[0-9a-fA-F]{{{2 * TOKEN_BYTES}}}"  # as a regular expression
 
 
 class BadToken(Exception):
@@ -33,9 +29,9 @@ class ExpiredToken(BadToken):
 
 
 def make(purpose: str, number: int, *, today: date) -> str:
-    """Return 29 lower-case letters and digits that name `number` (below 2**48) for `purpose`."""
+    """Return 36 lower-case letters and digits that name `number` (below 2**48) for `purpose`."""
     body = number.to_bytes(NUMBER_BYTES, "big") + (today - EPOCH).days.to_bytes(2, "big")
-    return _written(body + _mac(_keys()[0], purpose, body))
+    return (body + _mac(_keys()[0], purpose, body)).hex()
 
 
 def read(purpose: str, token: str, *, now: datetime | None = None, lasts: timedelta | None = None) -> int:
@@ -45,10 +41,10 @@ def read(purpose: str, token: str, *, now: datetime | None = None, lasts: timede
     :raises ExpiredToken: it is older than `lasts`.
     """
     try:
-        raw = base64.b32decode(token.upper() + "=" * (-len(token) % 8))
+        raw = bytes.fromhex(token)
     except ValueError as error:
         raise BadToken(token) from error
-    if len(raw) != TOKEN_BYTES or _written(raw) != token.lower():  # the last character has a spare bit
+    if len(token) != 2 * TOKEN_BYTES:  # fromhex passes over blanks
         raise BadToken(token)
     body, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
     if not any(hmac.compare_digest(mac, _mac(key, purpose, body)) for key in _keys()):
@@ -57,12 +53,6 @@ def read(purpose: str, token: str, *, now: datetime | None = None, lasts: timede
     if lasts is not None and (now or datetime.now(UTC)).date() > made_on + lasts:
         raise ExpiredToken(token)
     return int.from_bytes(body[:NUMBER_BYTES], "big")
-
-
-def _written(raw: bytes) -> str:
-    """Return base32 of TOKEN_BYTES in lower case, two letters at a time: each mail has three tokens."""
-    bits = int.from_bytes(raw, "big") << SPARE_BITS
-    return "".join([PAIRS[bits >> shift & 1023] for shift in SHIFTS])[:-1]
 
 
 def _mac(key: bytes, purpose: str, body: bytes) -> bytes:

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
@@ -63,16 +64,25 @@ class Signer:
 
         :raises NothingToSign: there is no From field.
         """
-        names, canonical = _canonical_headers(headers)
+        return self.sign_canonical(canonical_headers(headers), known_body_hash or body_hash(body), now=now)
+
+    def sign_canonical(self, fields: "CanonicalFields", body_hash: bytes, *, now: int) -> bytes:
+        """Return the finished DKIM-Signature field for headers that were made canonical before.
+
+        :raises NothingToSign: there is no From field.
+        """
+        if b"from" not in fields.names:
+            raise NothingToSign("The mail has no From field.")
+        # Signed once more than there is: a second From added on the way breaks the signature.
         unsigned = b"%b%d;\r\n\th=%b;\r\n\tbh=%b;\r\n\tb=" % (
             self._prefix,
             now,
-            _folded_names(names),
-            known_body_hash or body_hash(body),
+            _folded_names((*fields.names, b"from")),
+            body_hash,
         )
         # Every fold in the field is ours, so this is all that relaxed canonicalisation does to it.
         own = b"dkim-signature:" + unsigned[16:].replace(FOLD, b" ")
-        signature = base64.b64encode(self._sign(canonical + own))
+        signature = base64.b64encode(self._sign(fields.octets + own))
         lines = [signature[at : at + LINE_LENGTH] for at in range(0, len(signature), LINE_LENGTH)]
         return unsigned + FOLD.join(lines) + b"\r\n"
 
@@ -105,12 +115,23 @@ def single_spaces(text: bytes) -> bytes:
     return text
 
 
-def _canonical_headers(headers: bytes) -> tuple[tuple[bytes, ...], bytes]:
-    """Return the names for `h=` and the canonical fields to hash (RFC 6376 section 3.4.2).
+class CanonicalFields(NamedTuple):
+    """Header fields as they are hashed (RFC 6376 section 3.4.2), and their names for `h=`.
 
-    Fields are taken from the bottom upwards, as verifiers take those of the same name
-    (section 5.4.2).
+    Fields are taken from the bottom upwards, as verifiers take those of the same name (section 5.4.2): what stands
+    further down goes first.
     """
+
+    names: tuple[bytes, ...]
+    octets: bytes
+
+    def above(self, lower: "CanonicalFields") -> "CanonicalFields":
+        """Return these fields and those below them."""
+        return CanonicalFields(lower.names + self.names, lower.octets + self.octets)
+
+
+def canonical_headers(headers: bytes) -> CanonicalFields:
+    """Return those of the fields that are signed; `headers` are whole lines ending in CRLF."""
     unfolded = headers.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ")
     names = []
     fields = []
@@ -120,11 +141,7 @@ def _canonical_headers(headers: bytes) -> tuple[tuple[bytes, ...], bytes]:
         if colon and name in SIGNED_FIELDS:
             names.append(name)
             fields.append(b"%b:%b\r\n" % (name, value.strip(b" ")))
-    if b"from" not in names:
-        raise NothingToSign("The mail has no From field.")
-    # Signed once more than there is: a second From added on the way breaks the signature.
-    names.append(b"from")
-    return tuple(names), b"".join(fields)
+    return CanonicalFields(tuple(names), b"".join(fields))
 
 
 @lru_cache(maxsize=1024)

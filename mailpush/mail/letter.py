@@ -66,14 +66,14 @@ class Letter:
     data: bytes
     smtputf8: bool = False
     dsn: Dsn | None = None
+    has_good_lines: bool = False  # `check_lines` has been passed before
 
     def __post_init__(self) -> None:
         _check_mailbox(self.mail_from, may_be_empty=True)
         _check_mailbox(self.rcpt_to)
-        data = self.data
-        if not data.count(b"\n") == data.count(b"\r") == data.count(b"\r\n"):
-            raise ValueError("The message has a bare CR or LF; only CRLF may end a line.")
-        if not data.endswith(b"\r\n"):
+        if not self.has_good_lines:
+            check_lines(self.data)
+        if not self.data.endswith(b"\r\n"):
             self.data += b"\r\n"
         self.smtputf8 = self.smtputf8 or not (self.mail_from.isascii() and self.rcpt_to.isascii())
 
@@ -123,6 +123,15 @@ class Letter:
             command += f" NOTIFY={dsn.notify}" if dsn.notify else ""
             command += f" ORCPT={dsn.orcpt}" if dsn.orcpt else ""
         return f"{command}\r\n".encode()
+
+
+def check_lines(data: bytes) -> None:
+    """Refuse what could end the message early, or be taken for two.
+
+    :raises ValueError: there is a bare CR or LF.
+    """
+    if not data.count(b"\n") == data.count(b"\r") == data.count(b"\r\n"):
+        raise ValueError("The message has a bare CR or LF; only CRLF may end a line.")
 
 
 def _check_mailbox(address: str, *, may_be_empty: bool = False) -> None:

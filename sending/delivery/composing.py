@@ -4,24 +4,39 @@ What a content's messages have in common is worked out once; per message remain 
 transfer encoding and one signature (an RSA-2048 signature costs more than all the rest).
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
-from threading import Lock
+from typing import NamedTuple
+
+from django.db import DatabaseError
 
 from domains import signing
 from mailpush.mail import compose
-from mailpush.mail.dkim import Signer, body_hash, from_pem
+from mailpush.mail.dkim import CanonicalFields, Signer, body_hash, canonical_headers, from_pem
+from mailpush.mail.letter import check_lines
 from mailpush.mail.merge import Body
 from senders.models import Stream
 from sending import bodies, return_path, unsubscribe
-from sending.delivery.parcels import Mail, QueuedMessage
+from sending.delivery.parcels import Composer, Mail, QueuedMessage
 from sending.models import AddressType, Content
 from templates_app import rendering
 
+log = logging.getLogger(__name__)
+
 KEPT_COMPOSERS = 64  # contents a process keeps compiled; a batch is one
 KEPT_SIGNERS = 1000
+
+
+class Parts(NamedTuple):
+    """A mail before it is signed: headers, as they are sent and as they are hashed, and the body with its hash."""
+
+    headers: bytes
+    fields: CanonicalFields
+    body: bytes
+    body_hash: bytes
 
 
 class ContentComposer:
@@ -32,11 +47,9 @@ class ContentComposer:
         self._domain = content.sender.domain.name
         self._signer = _signer(self._domain, *signing.active_key(content.sender.domain))
         self._is_random = content.address_type == AddressType.RANDOM
-        # Headers, body, and the body's hash for the signature.
-        self._parts: Callable[[QueuedMessage], tuple[bytes, bytes, bytes]]
+        self._parts: Callable[[QueuedMessage], Parts]
         if content.kind == Content.Kind.MIME:
-            headers, body = _split(bodies.load(content))
-            submitted = headers, body, body_hash(body)
+            submitted = _submitted(bodies.load(content))
             self._parts = lambda _message: submitted
         else:
             self._compile(content)
@@ -44,8 +57,8 @@ class ContentComposer:
 
     def compose(self, message: QueuedMessage, *, now: datetime) -> Mail:
         """Return the finished mail of one message."""
-        headers, body, known_hash = self._parts(message)
-        signature = self._signer.sign(headers, body, now=int(now.timestamp()), known_body_hash=known_hash)
+        headers, fields, body, body_hash = self._parts(message)
+        signature = self._signer.sign_canonical(fields, body_hash, now=int(now.timestamp()))
         sender = self._sender
         if self._is_random:
             sender = return_path.envelope_sender(message.pk, domain=self._domain, now=now)
@@ -59,13 +72,13 @@ class ContentComposer:
         if content.reply_to:
             self._fixed += compose.address_header("Reply-To", "", content.reply_to)
         self._fixed += compose.header("MIME-Version", "1.0") + self._body.headers
+        self._fixed_fields = canonical_headers(self._fixed)
         self._may_unsubscribe = content.stream == Stream.BATCH
 
-    def _merged(self, message: QueuedMessage) -> tuple[bytes, bytes, bytes]:
+    def _merged(self, message: QueuedMessage) -> Parts:
         values = {"EAddr": message.recipient, **(message.variables or {})}
         message_id = return_path.message_id_header(message.pk, domain=self._domain, created_at=message.created_at)
-        headers = [
-            self._fixed,
+        own = [
             compose.address_header("To", "", message.recipient),
             compose.header("Subject", rendering.one_line(self._subject.render(values))),
             b"Date: %b\r\n" % compose.message_date(message.created_at.timestamp()),
@@ -73,9 +86,11 @@ class ContentComposer:
         ]
         if self._may_unsubscribe:
             link = unsubscribe.link(message.pk, today=message.created_at.date())
-            headers.append(b"List-Unsubscribe: <%b>\r\n" % link.encode())
-            headers.append(b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n")  # RFC 8058
-        return b"".join(headers), *self._body.render(values)
+            own.append(b"List-Unsubscribe: <%b>\r\n" % link.encode())
+            own.append(b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n")  # RFC 8058
+        headers = b"".join(own)
+        fields = canonical_headers(headers).above(self._fixed_fields)
+        return Parts(headers + self._fixed, fields, *self._body.render(values))
 
 
 @lru_cache(maxsize=KEPT_SIGNERS)
@@ -84,9 +99,25 @@ def _signer(domain: str, selector: str, pem: bytes) -> Signer:
     return Signer(domain, selector, from_pem(pem))
 
 
-def _split(mime: bytes) -> tuple[bytes, bytes]:
+def _submitted(mime: bytes) -> Parts:
+    """Return a submitted message, which is the same for all its recipients.
+
+    :raises ValueError: it has a bare CR or LF.
+    """
+    check_lines(mime)
     headers, _, body = mime.partition(b"\r\n\r\n")
-    return headers + b"\r\n", body
+    headers += b"\r\n"
+    return Parts(headers, canonical_headers(headers), body, body_hash(body))
+
+
+class Broken:
+    """Stands for a content that cannot be composed: its key or its stored text is missing."""
+
+    def __init__(self, problem: Exception) -> None:
+        self._problem = problem
+
+    def compose(self, message: QueuedMessage, *, now: datetime) -> Mail:  # noqa: ARG002 - as every composer
+        raise self._problem
 
 
 class Composers:
@@ -94,19 +125,28 @@ class Composers:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[int, ContentComposer] = OrderedDict()
-        self._lock = Lock()
 
-    def of(self, content_ids: set[int]) -> dict[int, ContentComposer]:
+    def of(self, content_ids: set[int]) -> dict[int, Composer]:
         """Return a composer for each content, reading from the database those that are not at hand."""
-        with self._lock:
-            found = {pk: self._kept[pk] for pk in content_ids if pk in self._kept}
+        found: dict[int, Composer] = {pk: self._kept[pk] for pk in content_ids if pk in self._kept}
         missing = content_ids - found.keys()
         for content in Content.objects.filter(pk__in=missing).select_related("sender__domain"):
-            found[content.pk] = ContentComposer(content)
-        with self._lock:
-            for pk, composer in found.items():
+            found[content.pk] = _composer(content)
+        for pk, composer in found.items():
+            if isinstance(composer, ContentComposer):
                 self._kept[pk] = composer
                 self._kept.move_to_end(pk)
-            while len(self._kept) > KEPT_COMPOSERS:
-                self._kept.popitem(last=False)
+        while len(self._kept) > KEPT_COMPOSERS:
+            self._kept.popitem(last=False)
         return found
+
+
+def _composer(content: Content) -> Composer:
+    """Return the content's composer; one broken content must not hold up the others."""
+    try:
+        return ContentComposer(content)
+    except DatabaseError:
+        raise  # asked again, like every question
+    except Exception as problem:
+        log.exception("Content %s cannot be composed", content.pk)
+        return Broken(problem)

@@ -29,7 +29,7 @@ class QueuedMessage(NamedTuple):
 
 
 class Mail(NamedTuple):
-    """What SMTP needs: `data` has CRLF line ends and no dot-stuffing."""
+    """What SMTP needs: only CRLF ends a line of `data`, and its dots are as they are."""
 
     envelope_from: str
     recipient: str

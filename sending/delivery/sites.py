@@ -194,7 +194,8 @@ class Link:
     def _write(self, parcel: Parcel, report: Report) -> Letter | None:
         """Return the finished letter; where it cannot be made, that is reported."""
         try:
-            return Letter(*parcel.composer.compose(parcel.message, now=datetime.now(UTC)))
+            mail = parcel.composer.compose(parcel.message, now=datetime.now(UTC))
+            return Letter(mail.envelope_from, mail.recipient, mail.data, has_good_lines=True)
         except Exception as error:
             log.exception("Message %s", parcel.message.pk)
             problem = f"could not be composed: {error!r}"

@@ -14,6 +14,7 @@ from mailpush.mail.merge import Body
 LITERALS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=300),
     st.text("a.= \t\n字😀", max_size=400),
+    st.text(" \t.x", max_size=300),
     st.lists(st.sampled_from([".", "..", "a ", "\t", "", "x" * 1200, "字" * 300, "--b", "=20"]), max_size=8).map(
         "\n".join
     ),
@@ -88,6 +89,7 @@ def test_both_alternatives_are_read_back_with_their_values(text, html, values):
     assert lines(rich.get_content()) == lines(html.filled(expected[1]))
     assert not found.defects
     assert is_tidy(rendered)
+    assert b"\r\n." not in rendered
     assert body_hash == dkim.body_hash(rendered)
 
 
