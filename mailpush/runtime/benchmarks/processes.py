@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 from django.conf import settings
@@ -86,9 +87,17 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return total
 
 
-def rss_mb(pids: Iterable[int]) -> float:
-    """Return the memory of the largest process."""
-    return float(max(psutil.Process(pid).memory_info().rss for pid in pids) / 2**20)
+def memory(pids: Iterable[int]) -> tuple[float, float]:
+    """Return MB that the largest process had at its peak (RSS), and has at the moment without what it shares (PSS)."""
+    processes = [psutil.Process(pid) for pid in pids]
+    if sys.platform != "linux":
+        return max(process.memory_info().rss for process in processes) / 2**20, 0.0
+    peak = max(_kib(Path(f"/proc/{process.pid}/status"), "VmHWM") for process in processes)
+    return peak / 1024, max(process.memory_full_info().pss for process in processes) / 2**20
+
+
+def _kib(path: Path, name: str) -> int:
+    return next(int(line.split()[1]) for line in path.read_text().splitlines() if line.startswith(f"{name}:"))
 
 
 def database_pids() -> list[int]:

@@ -18,7 +18,7 @@ from django.db.models import F, Sum
 from django.utils import timezone
 
 from mailpush.lib.tokens import BadToken
-from mailpush.runtime.benchmarks.campaign import customer, make_batch, make_list
+from mailpush.runtime.benchmarks.campaign import customer, make_list, press_send
 from mailpush.runtime.chaos import victims
 from mailpush.runtime.chaos.door_client import DoorClient
 from mailpush.runtime.chaos.platform import Platform
@@ -91,7 +91,7 @@ class Chaos:
         triggered = self.messages // SHARE_OF_TRIGGERED
         readers = make_list(sender.account, self.messages - triggered, name="readers", local_parts=FATES)
         password = senders.generate_smtp_password(sender.trigger_sender, by=sender.actor)
-        make_batch(sender.batch_sender, readers)
+        press_send(sender, readers)
         address = sender.trigger_sender.address
         return DoorClient(settings.MAILPUSH_SUBMISSION_BIND[0], address, password, FATES, triggered)
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from argparse import BooleanOptionalAction
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -20,7 +21,8 @@ class Command(BaseCommand):
             options = names.add_parser(name, help=benchmark.about)
             options.add_argument("--json", action="store_true", help="print the numbers as JSON on the last line")
             for option, default in benchmark.options.items():
-                options.add_argument(f"--{option}", type=int, default=default, help=f"default: {default}")
+                kind = {"action": BooleanOptionalAction} if default is None else {"type": type(default)}
+                options.add_argument(f"--{option}", default=default, help=f"default: {default}", **kind)
 
     def handle(self, *, name: str, **given: Any) -> None:
         benchmark = BENCHMARKS[name]
