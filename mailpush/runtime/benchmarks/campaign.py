@@ -94,7 +94,7 @@ def make_list(
     local_parts: Sequence[str] = ("reader",),
     places: Sequence[str] = PLACES,
 ) -> RecipientList:
-    """Make a list of `count` recipients `<local part>-<list>-<number>@<place>`, taking local parts and places in turn."""
+    """Make a list of recipients `<local part>-<list>-<number>@<place>`, taking local parts and places in turn."""
     recipients = RecipientList.objects.create(account=account, name=name, alias=f"{name}@news.example.com", count=count)
     with connection.cursor() as cursor:
         cursor.execute(

@@ -5,21 +5,15 @@ machine; rounds of ours, with each number of processes, and of the peers follow 
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from statistics import median
 from typing import Any
 
-from django.conf import settings
-
-from mailpush.runtime.benchmarks import sending
+from mailpush.runtime.benchmarks import scenarios, sending
 from mailpush.runtime.benchmarks.campaign import PLACES, Customer, customer, make_list, press_send
 from mailpush.runtime.benchmarks.measured import Measured
-from mailpush.runtime.benchmarks.processes import started, wait_for_doors
+from mailpush.runtime.benchmarks.outside import world
 from mailpush.runtime.benchmarks.sending import Sent
-from mailpush.runtime.benchmarks.sinks import Sink, sink_on
 from mailpush.runtime.benchmarks.throwaway import free_ports
-from mailpush.runtime.parts import MANAGE, Part
 from recipients.models import RecipientList
 from sending import expansion
 
@@ -34,11 +28,18 @@ def numbers(text: str) -> list[int]:
     return [int(number) for number in text.split(",")]
 
 
-def run(recipients: int, processes: str, rounds: int, *, peers: bool | None) -> Measured:
+def run(recipients: int, processes: str, rounds: int, scenario: str, *, peers: bool | None) -> Measured:
+    """Measure batches to servers that take everything and beside the peers, or one of the other scenarios."""
+    if scenario == "plain":
+        return _plain(recipients, processes, rounds, peers=peers)
+    return getattr(scenarios, scenario)(recipients, max(numbers(processes)))
+
+
+def _plain(recipients: int, processes: str, rounds: int, *, peers: bool | None) -> Measured:
     """Measure batches to one list, the limit of the machine around each, and the peers."""
     del peers
     sent: list[Sent] = []
-    with internet() as sink:
+    with world() as sink:
         sender = customer()
         readers = make_list(sender.account, recipients, name="readers")
         for _ in range(rounds):
@@ -61,14 +62,6 @@ def run(recipients: int, processes: str, rounds: int, *, peers: bool | None) -> 
     )
 
 
-@contextmanager
-def internet() -> Iterator[Sink]:
-    """Have a name server and a sink, each a process of its own."""
-    with started([Part("sandbox", (*MANAGE, "run_sandbox", "--discard"))]), sink_on(settings.MAILPUSH_MX_PORT) as sink:
-        wait_for_doors(["sandbox"])
-        yield sink
-
-
 def _expand(sender: Customer, recipients: RecipientList) -> float:
     """Order once more with nobody at work, and return how long it takes to turn the list into messages."""
     batch = press_send(sender, recipients)
@@ -82,8 +75,9 @@ def _told(sent: Sent) -> str:
     """Return one round as people read it."""
     return (
         f"{sent.processes} process{'es' if sent.processes > 1 else ''}: {sent.per_second:,.0f}/s, "
-        f"{sent.share:.0%} of {sent.limit:,.0f} signatures/s; a mail costs {_us(sent.own_cpu / sent.recipients)} of ours, "
-        f"{_us(sent.database_cpu / sent.recipients)} of the databases', {_us(sent.sink_cpu / sent.recipients)} of the sink's; "
+        f"{sent.share:.0%} of {sent.limit:,.0f} signatures/s; a mail costs {_us(sent.own_cpu / sent.recipients)} of "
+        f"ours, {_us(sent.database_cpu / sent.recipients)} of the databases', "
+        f"{_us(sent.sink_cpu / sent.recipients)} of the sink's; "
         f"first mail after {sent.first_mail:.2f} s, all prepared after {sent.prepared:.2f} s; "
         f"peak {sent.peak_rss_mb:.0f} MB (PSS {sent.pss_mb:.0f})."
     )

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from mailpush.runtime.benchmarks import signing
 from mailpush.runtime.benchmarks.campaign import Customer, make_list, press_send
+from mailpush.runtime.benchmarks.outside import Sink
 from mailpush.runtime.benchmarks.processes import cpu_seconds, database_pids, memory, started, wait_for_workers
-from mailpush.runtime.benchmarks.sinks import Sink
 from mailpush.runtime.parts import parts
 from recipients.models import RecipientList
 from sending.models import Batch, Lane, Status
