@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import localtime
 
 from django.conf import settings
 from django.db import connection
@@ -116,3 +118,16 @@ def press_send(customer: Customer, recipients: RecipientList) -> Batch:
     """Order a 5 kB mail to the list, to go out at once."""
     order = batches.Order(recipients, customer.template, customer.batch_sender, AddressType.RANDOM)
     return batches.order(order, by=customer.actor, now=timezone.now())
+
+
+def finished_mail(sender: str) -> bytes:
+    """Return a mail of the same kind and size, as a program submits it: CRLF line ends, not signed."""
+    mail = EmailMessage()
+    mail["From"] = f"Example News <{sender}>"
+    mail["To"] = "Ada <reader@north.example>"
+    mail["Subject"] = "Ada, what is new in November"
+    mail["Date"] = localtime()
+    mail["Message-ID"] = f"<november.{sender}>"
+    mail.set_content(TEXT)
+    mail.add_alternative(HTML, subtype="html")
+    return mail.as_bytes(policy=mail.policy.clone(linesep="\r\n"))

@@ -12,6 +12,8 @@ from mailpush.runtime.benchmarks import scenarios, sending
 from mailpush.runtime.benchmarks.campaign import PLACES, Customer, customer, make_list, press_send
 from mailpush.runtime.benchmarks.measured import Measured
 from mailpush.runtime.benchmarks.outside import world
+from mailpush.runtime.benchmarks.peers.table import Rates
+from mailpush.runtime.benchmarks.peers.table import measure as measure_peers
 from mailpush.runtime.benchmarks.sending import Sent
 from mailpush.runtime.benchmarks.throwaway import free_ports
 from recipients.models import RecipientList
@@ -37,28 +39,42 @@ def run(recipients: int, processes: str, rounds: int, scenario: str, *, peers: b
 
 def _plain(recipients: int, processes: str, rounds: int, *, peers: bool | None) -> Measured:
     """Measure batches to one list, the limit of the machine around each, and the peers."""
-    del peers
     sent: list[Sent] = []
+    rates = Rates()
+    most = max(numbers(processes))
     with world() as sink:
         sender = customer()
         readers = make_list(sender.account, recipients, name="readers")
         for _ in range(rounds):
             sent += [sending.measure(sender, readers, sink, processes=n) for n in numbers(processes)]
+            if peers is not False:
+                measure_peers(sender, sink, rates, most=recipients, processes=most, fetch=bool(peers))
         expansion_seconds = _expand(sender, readers)
-    most = [each for each in sent if each.processes == max(numbers(processes))]
+    return _summed_up([each for each in sent if each.processes == most], sent, rates, expansion_seconds, sink.name)
+
+
+def _summed_up(most: list[Sent], sent: list[Sent], rates: Rates, expansion_seconds: float, sink: str) -> Measured:
+    """Return medians of the rounds with most processes, and what each round was like."""
+    recipients, per_second = most[0].recipients, median(each.per_second for each in most)
+    found = {name: median(each) for name, each in rates.found.items()}
     return Measured(
         {
             "recipients": recipients,
-            "messages_per_s": round(median(each.per_second for each in most), 1),
+            "messages_per_s": round(per_second, 1),
             "per_cpu_s": round(median(each.per_cpu_second for each in most), 1),
             "signing_limit_per_s": round(median(each.limit for each in most)),
             "share_of_signing_limit": round(median(each.share for each in most), 3),
             "peak_rss_mb": round(max(each.peak_rss_mb for each in sent), 1),
             "expand_rows_per_s": round(recipients / expansion_seconds),
             "first_mail_s": round(median(each.first_mail for each in most), 3),
-            "peers": {},
+            "peers": {name: round(rate, 1) for name, rate in found.items()},
         },
-        [*map(_told, sent), f"{len(PLACES)} destinations; sink: {sink.name}."],
+        [
+            *map(_told, sent),
+            f"{len(PLACES)} destinations; sink: {sink}.",
+            *(f"{per_second / rate:.1f} times {name}." for name, rate in found.items()),
+            *(f"Not compared: {name} ({why})." for name, why in rates.absent.items()),
+        ],
     )
 
 

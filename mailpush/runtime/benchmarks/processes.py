@@ -4,7 +4,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def started(parts: Iterable[Part]) -> Iterator[list[subprocess.Popen[bytes]]]:
 
 def wait_for_doors(names: list[str]) -> None:
     """Wait until the named parts answer on their ports."""
-    _until(lambda: not probes.missing(names), f"{', '.join(names)} did not open.", names)
+    wait_until(lambda: not probes.missing(names), f"{', '.join(names)} did not open.", names)
 
 
 def wait_for_port(port: int) -> None:
@@ -59,7 +59,7 @@ def wait_for_port(port: int) -> None:
         with socket.socket() as probe:
             return probe.connect_ex((HOST, port)) == 0
 
-    _until(is_open, f"Nobody listens on port {port}.", [])
+    wait_until(is_open, f"Nobody listens on port {port}.", [])
 
 
 def wait_for_workers(names: list[str]) -> None:
@@ -69,7 +69,7 @@ def wait_for_workers(names: list[str]) -> None:
         answers = app.control.ping(timeout=0.5) or ()
         return set(names) <= {host.partition("@")[0] for answer in answers for host in answer}
 
-    _until(
+    wait_until(
         are_up,
         f"The workers {', '.join(names)} did not come up.",
         names,
@@ -118,7 +118,7 @@ def _start(part: Part) -> subprocess.Popen[bytes]:
         )
 
 
-def _until(is_so: Callable[[], bool], sentence: str, names: list[str]) -> None:
+def wait_until(is_so: Callable[[], bool], sentence: str, names: Sequence[str] = ()) -> None:
     end = time.monotonic() + STARTS_WITHIN
     while not is_so():
         if time.monotonic() > end:
