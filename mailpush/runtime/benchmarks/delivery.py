@@ -8,6 +8,8 @@ import time
 from statistics import median
 from typing import Any
 
+from django.core.management.base import CommandError
+
 from mailpush.runtime.benchmarks import scenarios, sending
 from mailpush.runtime.benchmarks.campaign import PLACES, Customer, customer, make_list, press_send
 from mailpush.runtime.benchmarks.measured import Measured
@@ -26,8 +28,14 @@ def needs(processes: str, **_options: Any) -> dict[str, str]:
 
 
 def numbers(text: str) -> list[int]:
-    """Read numbers of processes, as in `1,2`."""
-    return [int(number) for number in text.split(",")]
+    """Read numbers of processes, as in `1,2`.
+
+    :raises CommandError: they are none.
+    """
+    found = [int(number) for number in text.split(",") if number.strip().isdecimal()]
+    if len(found) != text.count(",") + 1 or min(found) < 1:
+        raise CommandError(f"--processes takes numbers above 0, as in 1,2; not {text!r}.")
+    return found
 
 
 def run(recipients: int, processes: str, rounds: int, scenario: str, *, peers: bool | None) -> Measured:

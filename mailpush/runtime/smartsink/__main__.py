@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mailpush.runtime.smartsink.books import Books
-from mailpush.runtime.smartsink.servers import SERVERS, Manner, Server
+from mailpush.runtime.smartsink.servers import SERVERS, Manner
 from mailpush.runtime.smartsink.talk import House, Talk
 
 COUNTS_EVERY = 0.02  # seconds
@@ -23,7 +23,7 @@ async def main(port: int, path: Path | None) -> None:
     loop = asyncio.get_running_loop()
     for house in houses:
         await loop.create_server(lambda house=house: Talk(house), house.server.address, port, backlog=1024)  # type: ignore[misc]
-    held = [each for server in SERVERS if server.manner is Manner.DEAF for each in _drop_packets(server, port)]
+    held = [each for server in SERVERS if server.manner is Manner.DEAF for each in drop_packets(server.address, port)]
     try:
         await _count(houses)
     finally:
@@ -43,17 +43,20 @@ async def _count(houses: list[House]) -> None:
         await asyncio.sleep(COUNTS_EVERY)
 
 
-def _drop_packets(server: Server, port: int) -> list[socket.socket]:
-    """Listen with a queue that is full, and never accept: the kernel then drops whoever knocks."""
+def drop_packets(address: str, port: int) -> list[socket.socket]:
+    """Listen with a queue that is full, and never accept: the kernel then drops whoever knocks.
+
+    Returns the sockets, the listener first; closed, they open the door again.
+    """
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((server.address, port))
+    listener.bind((address, port))
     listener.listen(0)
     knocking = [socket.socket() for _ in range(FILLS)]
     for each in knocking:
         each.setblocking(False)
         with suppress(BlockingIOError):
-            each.connect((server.address, port))
+            each.connect(listener.getsockname())
     return [listener, *knocking]
 
 

@@ -50,6 +50,8 @@ def _configure(job: Job, port: int) -> None:
     files = {
         "config/smtp.ini": f"listen={HOST}:{port}\nnodes={job.processes}\n",
         "config/me": "mx.peer.example\n",
+        # As `haraka --install` would put it there; without it connections break.
+        "config/connection.ini": (job.folder / "node_modules/haraka/config/connection.ini").read_text(),
         "config/loglevel": "ERROR\n",
         "config/plugins": "to_sink\ndkim\n",
         "config/outbound.ini": "enable_tls=false\nlocal_mx_ok=true\n",
