@@ -42,7 +42,8 @@ def run(recipients: int, processes: str, rounds: int, scenario: str, *, peers: b
     """Measure batches to servers that take everything and beside the peers, or one of the other scenarios."""
     if scenario == "plain":
         return _plain(recipients, processes, rounds, peers=peers)
-    return getattr(scenarios, scenario)(recipients, max(numbers(processes)))
+    chosen = {"smart": scenarios.smart, "fair": scenarios.fair}[scenario]
+    return chosen(recipients, max(numbers(processes)))
 
 
 def _plain(recipients: int, processes: str, rounds: int, *, peers: bool | None) -> Measured:
@@ -99,9 +100,9 @@ def _told(sent: Sent) -> str:
     """Return one round as people read it."""
     return (
         f"{sent.processes} process{'es' if sent.processes > 1 else ''}: {sent.per_second:,.0f}/s, "
-        f"{sent.share:.0%} of {sent.limit:,.0f} signatures/s; a mail costs {_us(sent.own_cpu / sent.recipients)} of "
-        f"ours, {_us(sent.database_cpu / sent.recipients)} of the databases', "
-        f"{_us(sent.sink_cpu / sent.recipients)} of the sink's; "
+        f"{sent.share:.0%} of {sent.limit:,.0f} signatures/s; a mail costs {_us(sent.cpu.ours / sent.recipients)} of "
+        f"ours, {_us(sent.cpu.databases / sent.recipients)} of the databases', "
+        f"{_us(sent.cpu.sink / sent.recipients)} of the sink's; "
         f"first mail after {sent.first_mail:.2f} s, all prepared after {sent.prepared:.2f} s; "
         f"peak {sent.peak_rss_mb:.0f} MB (PSS {sent.pss_mb:.0f})."
     )

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
+from sending.delivery import pacing
 from sending.models import Chunk, Lane, Message
 from sending.models.message import WAITING
 
@@ -18,10 +19,12 @@ HOPELESS = "full-"  # how the addresses begin that are put off at every try
 
 
 def make_due() -> None:
-    """Make retries due at once, and suspended lanes free."""
+    """Make retries due at once, suspended lanes free, and slowed ones as fast as ever."""
     now = timezone.now()
     Chunk.objects.filter(due_at__gt=now, leased_until=None).update(due_at=now)
-    Lane.objects.filter(suspended_until__gt=now).update(suspended_until=None, reason="")
+    Lane.objects.filter(Q(suspended_until__gt=now) | Q(pace__isnull=False)).update(
+        suspended_until=None, reason="", **pacing.columns(pacing.Pace())
+    )
 
 
 def age_the_hopeless() -> None:

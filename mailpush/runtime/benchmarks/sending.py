@@ -34,9 +34,7 @@ class Sent:
     seconds: float  # from pressing send to the last outcome committed
     first_mail: float  # seconds until the sink had one
     prepared: float  # seconds until all recipients were messages, while mails were already leaving
-    own_cpu: float  # seconds of all processes of ours
-    database_cpu: float
-    sink_cpu: float
+    cpu: "Cpu"
     peak_rss_mb: float  # of the largest delivery process
     pss_mb: float
     limit: float  # RSA-2048 signatures a second of as many processes, before and after
@@ -47,11 +45,20 @@ class Sent:
 
     @property
     def per_cpu_second(self) -> float:
-        return self.recipients / (self.own_cpu + self.database_cpu)
+        return self.recipients / (self.cpu.ours + self.cpu.databases)
 
     @property
     def share(self) -> float:
         return self.per_second / self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """Seconds of the processors that were used."""
+
+    ours: float  # all processes of the platform
+    databases: float
+    sink: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,7 @@ def measure(sender: Customer, recipients: RecipientList, sink: Sink, *, processe
         seconds,
         sink.first_at - begun,
         prepared - begun,
-        *(after - earlier for after, earlier in zip(used, cpu, strict=True)),
+        Cpu(*(after - earlier for after, earlier in zip(used, cpu, strict=True))),
         peak,
         pss,
         (before + signing.limit(processes)) / 2,
