@@ -10,13 +10,13 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from mailpush.runtime.benchmarks import scenarios, sending
+from mailpush.runtime.benchmarks import departures, scenarios
 from mailpush.runtime.benchmarks.campaign import PLACES, Customer, customer, make_list, press_send
+from mailpush.runtime.benchmarks.departures import Sent
 from mailpush.runtime.benchmarks.measured import Measured
 from mailpush.runtime.benchmarks.outside import world
 from mailpush.runtime.benchmarks.peers.table import Rates
 from mailpush.runtime.benchmarks.peers.table import measure as measure_peers
-from mailpush.runtime.benchmarks.sending import Sent
 from mailpush.runtime.benchmarks.throwaway import free_ports
 from recipients.models import RecipientList
 from sending import expansion
@@ -55,7 +55,7 @@ def _plain(recipients: int, processes: str, rounds: int, *, peers: bool | None) 
         sender = customer()
         readers = make_list(sender.account, recipients, name="readers")
         for _ in range(rounds):
-            sent += [sending.measure(sender, readers, sink, processes=n) for n in numbers(processes)]
+            sent += [departures.measure(sender, readers, sink, processes=n) for n in numbers(processes)]
             if peers is not False:
                 measure_peers(sender, sink, rates, most=recipients, processes=most, fetch=bool(peers))
         expansion_seconds = _expand(sender, readers)
@@ -92,7 +92,7 @@ def _expand(sender: Customer, recipients: RecipientList) -> float:
     batch = press_send(sender, recipients)
     begun = time.perf_counter()
     if not expansion.expand(batch.pk):
-        raise sending.Stuck("The batch was not prepared.")
+        raise departures.Stuck("The batch was not prepared.")
     return time.perf_counter() - begun
 
 

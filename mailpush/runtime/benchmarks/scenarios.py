@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from django.db.models import Sum
 
-from mailpush.runtime.benchmarks import sending
+from mailpush.runtime.benchmarks import departures
 from mailpush.runtime.benchmarks.campaign import Customer, customer, make_list, press_send
+from mailpush.runtime.benchmarks.departures import POLL, workers
 from mailpush.runtime.benchmarks.haste import haste
 from mailpush.runtime.benchmarks.measured import Measured
 from mailpush.runtime.benchmarks.outside import Sink, world
 from mailpush.runtime.benchmarks.processes import cpu_seconds, database_pids
-from mailpush.runtime.benchmarks.sending import POLL, workers
 from mailpush.runtime.smartsink.fates import Fate
 from mailpush.runtime.smartsink.servers import DISTANT, HEALTHY, PROVIDERS, UNPLEASANT
 from sending.models import Batch, Event
@@ -73,8 +73,8 @@ def _wait_until_over(batch: Batch) -> None:
         settled = batch.delivered + batch.bounced + batch.failed + batch.unknown
         if settled != seen:
             seen, moved_at = settled, time.monotonic()
-        if time.monotonic() - moved_at > sending.GIVE_UP_AFTER:
-            raise sending.Stuck(f"{settled} of {batch.total} were settled, then nothing moved.")
+        if time.monotonic() - moved_at > departures.GIVE_UP_AFTER:
+            raise departures.Stuck(f"{settled} of {batch.total} were settled, then nothing moved.")
 
 
 # Fair: one is healthy, the others take up time and connections
