@@ -27,9 +27,19 @@ def unsigned(job: Job, mails: int) -> float:
         raise Unable("uv is not on the path")
     _make_database()
     wanted = [option for package in PACKAGES for option in ("--with", package)]
-    server = connection.settings_dict
-    arguments = [str(server["HOST"]), str(server["USER"]), DATABASE, str(job.port), str(mails), str(job.processes)]
-    command = [uv, "run", "--no-project", "--python", sys.executable, *wanted, "python", str(post_office_site.__file__)]
+    server = connection.connection.info  # open since the database was made
+    arguments = [server.host, server.user, DATABASE, str(job.port), str(mails), str(job.processes)]
+    command = [
+        uv,
+        "run",
+        "--no-project",
+        "--python",
+        sys.executable,
+        *wanted,
+        "python",
+        "-P",
+        str(post_office_site.__file__),
+    ]
     environment = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}}
     with (job.folder / "post_office.log").open("wb") as log:
         site = subprocess.Popen(  # noqa: S603 a fixed command

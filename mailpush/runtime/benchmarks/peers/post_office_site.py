@@ -24,6 +24,7 @@ def main(host: str, user: str, database: str, port: int, mails: int, processes: 
             "default": {"ENGINE": "django.db.backends.postgresql", "HOST": host, "USER": user, "NAME": database}
         },
         INSTALLED_APPS=["django.contrib.contenttypes", "post_office"],
+        TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
         EMAIL_BACKEND="post_office.EmailBackend",
         EMAIL_HOST="127.0.0.1",
         EMAIL_PORT=port,
