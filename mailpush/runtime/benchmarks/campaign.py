@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import localtime
 
 from django.conf import settings
 from django.db import connection
@@ -17,8 +19,10 @@ from mailpush.sandbox.world import World
 from recipients.models import RecipientList
 from senders.models import Sender, Stream
 from senders.services import senders
-from sending import expansion
-from sending.models import AddressType, Batch, Content
+from sending.models import AddressType, Batch
+from sending.services import batches
+from templates_app.models import Template
+from templates_app.services import reviews, templates
 
 UNBOUNDED = 2_000_000_000  # messages of quota
 # Destinations: the sandbox's name server has a mail host for each (names of RFC 2606).
@@ -37,11 +41,12 @@ HTML = (
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """An account with a verified domain (RSA-2048) and a sender of each stream."""
+    """An account with a verified domain (RSA-2048), a sender of each stream and an approved template."""
 
     actor: Actor
     batch_sender: Sender
     trigger_sender: Sender
+    template: Template
 
     @property
     def account(self) -> Account:
@@ -64,11 +69,34 @@ def customer() -> Customer:
         by,
         senders.create("news", domain_id=domain.pk, stream=Stream.BATCH, by=by, now=now),
         senders.create("no-reply", domain_id=domain.pk, stream=Stream.TRIGGER, by=by, now=now),
+        _template(by),
     )
 
 
-def make_list(account: Account, count: int, *, name: str, local_parts: Sequence[str] = ("reader",)) -> RecipientList:
-    """Make a list of `count` recipients `<local part>-<list>-<number>@<place>`, taking the local parts in turn."""
+def _template(by: Actor) -> Template:
+    draft = templates.Draft(name="November", subject=SUBJECT, sender_name="Example News", html=HTML, text=TEXT)
+    template = templates.create(draft, by=by, now=timezone.now())
+    templates.submit(template, by=by, now=timezone.now())
+    reviewer = accounts.create_account(
+        email="reviewer@example.com",
+        password="another password for nobody",  # noqa: S106
+        now=timezone.now(),
+        staff=True,
+    ).user
+    reviews.approve(template, content_hash=template.content_hash, reviewer=reviewer, now=timezone.now())
+    template.refresh_from_db()
+    return template
+
+
+def make_list(
+    account: Account,
+    count: int,
+    *,
+    name: str,
+    local_parts: Sequence[str] = ("reader",),
+    places: Sequence[str] = PLACES,
+) -> RecipientList:
+    """Make a list of recipients `<local part>-<list>-<number>@<place>`, taking local parts and places in turn."""
     recipients = RecipientList.objects.create(account=account, name=name, alias=f"{name}@news.example.com", count=count)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -80,36 +108,26 @@ def make_list(account: Account, count: int, *, name: str, local_parts: Sequence[
                    jsonb_build_object('UserName', 'Ada ' || n, 'NickName', '阿达' || n, 'Mobile', '+1 555 ' || n)
             FROM generate_series(1, %(count)s) n
             """,
-            {"list": recipients.pk, "parts": list(local_parts), "places": list(PLACES), "count": count},
+            {"list": recipients.pk, "parts": list(local_parts), "places": list(places), "count": count},
         )
         cursor.execute("ANALYZE recipients_recipient")
     return recipients
 
 
-def make_batch(sender: Sender, recipients: RecipientList) -> Batch:
-    """Order a 5 kB mail to the list; it waits to be prepared."""
-    now = timezone.now()
-    content = Content.objects.create(
-        account=sender.account,
-        sender=sender,
-        stream=sender.stream,
-        address_type=AddressType.RANDOM,
-        kind=Content.Kind.COMPOSED,
-        sender_name="Example News",
-        subject=SUBJECT,
-        html=HTML,
-        text=TEXT,
-    )
-    batch = Batch.objects.create(
-        account=sender.account,
-        content=content,
-        sender=sender,
-        list=recipients,
-        list_name=recipients.name,
-        template_name="November",
-        address_type=content.address_type,
-        created_by="bench",
-        scheduled_at=now,
-    )
-    expansion.start(batch, now=now)
-    return batch
+def press_send(customer: Customer, recipients: RecipientList) -> Batch:
+    """Order a 5 kB mail to the list, to go out at once."""
+    order = batches.Order(recipients, customer.template, customer.batch_sender, AddressType.RANDOM)
+    return batches.order(order, by=customer.actor, now=timezone.now())
+
+
+def finished_mail(sender: str) -> bytes:
+    """Return a mail of the same kind and size, as a program submits it: CRLF line ends, not signed."""
+    mail = EmailMessage()
+    mail["From"] = f"Example News <{sender}>"
+    mail["To"] = "Ada <reader@north.example>"
+    mail["Subject"] = "Ada, what is new in November"
+    mail["Date"] = localtime()
+    mail["Message-ID"] = f"<november.{sender}>"
+    mail.set_content(TEXT)
+    mail.add_alternative(HTML, subtype="html")
+    return mail.as_bytes(policy=mail.policy.clone(linesep="\r\n"))

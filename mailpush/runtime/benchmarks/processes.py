@@ -4,8 +4,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 from django.conf import settings
@@ -48,7 +49,7 @@ def started(parts: Iterable[Part]) -> Iterator[list[subprocess.Popen[bytes]]]:
 
 def wait_for_doors(names: list[str]) -> None:
     """Wait until the named parts answer on their ports."""
-    _until(lambda: not probes.missing(names), f"{', '.join(names)} did not open.", names)
+    wait_until(lambda: not probes.missing(names), f"{', '.join(names)} did not open.", names)
 
 
 def wait_for_port(port: int) -> None:
@@ -58,7 +59,7 @@ def wait_for_port(port: int) -> None:
         with socket.socket() as probe:
             return probe.connect_ex((HOST, port)) == 0
 
-    _until(is_open, f"Nobody listens on port {port}.", [])
+    wait_until(is_open, f"Nobody listens on port {port}.", [])
 
 
 def wait_for_workers(names: list[str]) -> None:
@@ -68,7 +69,7 @@ def wait_for_workers(names: list[str]) -> None:
         answers = app.control.ping(timeout=0.5) or ()
         return set(names) <= {host.partition("@")[0] for answer in answers for host in answer}
 
-    _until(
+    wait_until(
         are_up,
         f"The workers {', '.join(names)} did not come up.",
         names,
@@ -86,9 +87,17 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return total
 
 
-def rss_mb(pids: Iterable[int]) -> float:
-    """Return the memory of the largest process."""
-    return float(max(psutil.Process(pid).memory_info().rss for pid in pids) / 2**20)
+def memory(pids: Iterable[int]) -> tuple[float, float]:
+    """Return MB that the largest process had at its peak (RSS), and has at the moment without what it shares (PSS)."""
+    processes = [psutil.Process(pid) for pid in pids]
+    if sys.platform != "linux":
+        return max(process.memory_info().rss for process in processes) / 2**20, 0.0
+    peak = max(_kib(Path(f"/proc/{process.pid}/status"), "VmHWM") for process in processes)
+    return peak / 1024, max(process.memory_full_info().pss for process in processes) / 2**20
+
+
+def _kib(path: Path, name: str) -> int:
+    return next(int(line.split()[1]) for line in path.read_text().splitlines() if line.startswith(f"{name}:"))
 
 
 def database_pids() -> list[int]:
@@ -109,7 +118,7 @@ def _start(part: Part) -> subprocess.Popen[bytes]:
         )
 
 
-def _until(is_so: Callable[[], bool], sentence: str, names: list[str]) -> None:
+def wait_until(is_so: Callable[[], bool], sentence: str, names: Sequence[str] = ()) -> None:
     end = time.monotonic() + STARTS_WITHIN
     while not is_so():
         if time.monotonic() > end:

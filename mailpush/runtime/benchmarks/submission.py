@@ -5,13 +5,12 @@ The load comes from this process, over connections that log in once and pipeline
 
 import asyncio
 import sys
-from email.message import EmailMessage
 from importlib.util import find_spec
 
 from django.conf import settings
 
 from mailpush.runtime.benchmarks import aiosmtpd_peer, smtp_load
-from mailpush.runtime.benchmarks.campaign import HTML, TEXT, customer
+from mailpush.runtime.benchmarks.campaign import customer, finished_mail
 from mailpush.runtime.benchmarks.measured import Measured
 from mailpush.runtime.benchmarks.processes import started, wait_for_doors, wait_for_port
 from mailpush.runtime.benchmarks.throwaway import HOST, free_ports
@@ -33,7 +32,7 @@ def run(messages: int, clients: int) -> Measured:
         bind = settings.MAILPUSH_SUBMISSION_BIND[0]
         password = senders.generate_smtp_password(sender.trigger_sender, by=sender.actor)
         address = sender.trigger_sender.address
-        load = smtp_load.Load(bind.host, bind.port, address, password, _mail(address))
+        load = smtp_load.Load(bind.host, bind.port, address, password, finished_mail(address))
         asyncio.run(smtp_load.submit(load, messages=WARM_UP, clients=clients))
         stored = Message.objects.count()
         seconds, waits = asyncio.run(smtp_load.submit(load, messages=messages, clients=clients))
@@ -56,16 +55,6 @@ def _peers(load: smtp_load.Load, *, messages: int, clients: int) -> tuple[dict[s
         open_load = smtp_load.Load(HOST, port, load.sender, "", load.message)
         seconds, _ = asyncio.run(smtp_load.submit(open_load, messages=messages, clients=clients))
     return {PEER: round(messages / seconds, 1)}, []
-
-
-def _mail(sender: str) -> bytes:
-    mail = EmailMessage()
-    mail["From"] = f"Example <{sender}>"
-    mail["To"] = "Ada <reader@north.example>"
-    mail["Subject"] = "Your order is on its way"
-    mail.set_content(TEXT)
-    mail.add_alternative(HTML, subtype="html")
-    return mail.as_bytes(policy=mail.policy.clone(linesep="\r\n"))
 
 
 def _p99(waits: list[float]) -> float:

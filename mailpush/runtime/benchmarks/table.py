@@ -14,7 +14,7 @@ class Benchmark:
 
     about: str
     run: Callable[..., Measured]
-    options: Mapping[str, int]
+    options: Mapping[str, Any]
     needs: Callable[..., dict[str, str]] = field(default=lambda **_options: {})
 
 
@@ -22,7 +22,7 @@ BENCHMARKS = {
     "delivery": Benchmark(
         "a batch from its list to the last outcome",
         delivery.run,
-        {"recipients": 100_000, "workers": 2},
+        {"recipients": 20_000, "processes": "1,2", "rounds": 1, "scenario": ("plain", "smart", "fair"), "peers": None},
         delivery.needs,
     ),
     "submission": Benchmark("messages accepted over SMTP", submission.run, {"messages": 20_000, "clients": 20}),

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mailpush.environment import Bind
-from mailpush.runtime.benchmarks.campaign import PLACES
 from mailpush.runtime.benchmarks.smtp_load import Line, Refused, log_in
 
 CONNECTIONS = 4
@@ -25,6 +24,7 @@ class DoorClient:
     sender: str
     password: str
     local_parts: Sequence[str]
+    places: Sequence[str]
     count: int
     promised: list[int] = field(default_factory=list)  # ids of accepted messages
 
@@ -50,7 +50,9 @@ class DoorClient:
 
     async def _send(self, line: Line, number: int) -> int:
         """Submit one message and return the id it was accepted as."""
-        recipient = f"{self.local_parts[number % len(self.local_parts)]}-t-{number}@{PLACES[number % len(PLACES)]}"
+        recipient = (
+            f"{self.local_parts[number % len(self.local_parts)]}-t-{number}@{self.places[number % len(self.places)]}"
+        )
         await line.ask(f"MAIL FROM:<{self.sender}>".encode(), b"250")
         await line.ask(f"RCPT TO:<{recipient}>".encode(), b"250")
         await line.ask(b"DATA", b"354")

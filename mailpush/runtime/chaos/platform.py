@@ -8,14 +8,15 @@ from pathlib import Path
 
 from django.conf import settings
 
-from mailpush.runtime import probes
+from mailpush.runtime import probes, smartsink
 from mailpush.runtime.borrowing import STARTS_WITHIN, configured
-from mailpush.runtime.chaos import sink
 from mailpush.runtime.embedded import ServerFailed
 from mailpush.runtime.nursery import Nursery
 from mailpush.runtime.parts import MANAGE, Part, database_part, parts
+from mailpush.runtime.smartsink import servers
 from mailpush.runtime.steps import run_step
 from mailpush.runtime.supervisor import Supervised, Supervisor
+from mailpush.sandbox.world import World
 
 POLL = 0.1
 LEFT_OUT = {"web", "mx"}  # nothing of the run passes through them
@@ -30,20 +31,21 @@ class Platform:
         self._databases: list[Supervised] = []
         self._world = [
             Part("sandbox", (*MANAGE, "run_sandbox", "--discard")),
-            Part("sink", (sys.executable, "-m", sink.__name__, str(settings.MAILPUSH_MX_PORT), str(books))),
+            Part("sink", (sys.executable, "-m", smartsink.__name__, str(settings.MAILPUSH_MX_PORT), str(books))),
         ]
         self._outside: list[Supervised] = []
         self.inside: list[Supervised] = []  # what may be killed
 
     async def start(self) -> None:
         """:raises ServerFailed, StepFailed, PartFailed: when something does not come up."""
+        servers.publish(World(settings.PLACES.sandbox))
         self._outside = self._supervisor.start(self._world)
-        servers = configured()
-        for server in servers:
+        databases = configured()
+        for server in databases:
             server.prepare()
         own = [part for part in parts() if part.name not in LEFT_OUT]
-        self._databases = self._supervisor.start(map(database_part, servers))
-        for server in servers:
+        self._databases = self._supervisor.start(map(database_part, databases))
+        for server in databases:
             await self._until(server.is_ready, server.name)
         await run_step(self._write, "migrate", "--no-input", "--verbosity", "0")
         started = self._supervisor.start(own)

@@ -7,51 +7,42 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from json import loads
 from pathlib import Path
 from typing import TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
-from django.db.models import F, Sum
-from django.utils import timezone
+from django.db.models import Sum
 
 from mailpush.lib.tokens import BadToken
-from mailpush.runtime.benchmarks.campaign import customer, make_batch, make_list
+from mailpush.runtime.benchmarks import haste
+from mailpush.runtime.benchmarks.campaign import customer, make_list, press_send
 from mailpush.runtime.chaos import victims
 from mailpush.runtime.chaos.door_client import DoorClient
 from mailpush.runtime.chaos.platform import Platform
 from mailpush.runtime.chaos.proof import Kill, Proof, Row, Taken, prove
 from mailpush.runtime.nursery import Nursery
+from mailpush.runtime.smartsink.fates import Fate
+from mailpush.runtime.smartsink.servers import PROVIDERS
 from senders.services import senders
 from sending import return_path
-from sending.models import Batch, Chunk, Event, Lane, Message
+from sending.models import Batch, Chunk, Event, Message
 from sending.models.message import WAITING
 
 Answer = TypeVar("Answer")
 
 SHARE_OF_TRIGGERED = 5  # one in so many messages comes through the submission door
-# In turn; their number has no divisor in common with that of the destinations.
-FATES = ("reader",) * 47 + (
-    "later",
-    "later",
-    "busy",
-    "busy",
-    "drop",
-    "slow",
-    "gone",
-    "gone",
-    "spam",
-    "full",
-    "full",
-    "drop",
+# In turn; their number has no divisor in common with that of the places.
+FATES = (Fate.ACCEPT,) * 47 + (
+    *(Fate.LATER, Fate.LATER, Fate.BUSY, Fate.BUSY, Fate.RATE, Fate.DROP, Fate.SLOW),
+    *(Fate.GONE, Fate.GONE, Fate.SPAM, Fate.FULL, Fate.DROP),
 )
-HASTE_EVERY = 1.0  # seconds: retries become due at once
+PLACES = (*(server.domain for server in PROVIDERS), "north.example", "south.example")
 LOOK_EVERY = 0.2
 KILL_AT_LEAST_EVERY = 10.0  # seconds, where a kill has stopped all progress
 GIVES_UP_AFTER = 180.0  # seconds in which nothing has moved
-OUTDATED = timedelta(days=3)  # longer than any message is retried
+ASKS_FOR = 5.0  # seconds, where the database does not answer at once
 
 
 @dataclass(slots=True)
@@ -89,11 +80,11 @@ class Chaos:
         """Order the batch; background workers prepare it."""
         sender = customer()
         triggered = self.messages // SHARE_OF_TRIGGERED
-        readers = make_list(sender.account, self.messages - triggered, name="readers", local_parts=FATES)
+        readers = make_list(sender.account, self.messages - triggered, name="readers", local_parts=FATES, places=PLACES)
         password = senders.generate_smtp_password(sender.trigger_sender, by=sender.actor)
-        make_batch(sender.batch_sender, readers)
+        press_send(sender, readers)
         address = sender.trigger_sender.address
-        return DoorClient(settings.MAILPUSH_SUBMISSION_BIND[0], address, password, FATES, triggered)
+        return DoorClient(settings.MAILPUSH_SUBMISSION_BIND[0], address, password, FATES, PLACES, triggered)
 
     # Killing
 
@@ -105,11 +96,20 @@ class Chaos:
             while await self._settled() < goal and time.monotonic() - last < KILL_AT_LEAST_EVERY:  # noqa: ASYNC110
                 await asyncio.sleep(LOOK_EVERY)
             await asyncio.sleep(self.chance.random() * LOOK_EVERY)
-            kill = await asyncio.to_thread(victims.kill, kind, platform.inside, self.chance)
+            kill = await self._kill(kind, platform)
             self.kills.append(kill)
+            in_flight = "?" if kill.in_flight is None else len(kill.in_flight)
             self.say(
-                f"{kill.at - began:6.1f} s  kill {number}: {kill.victim}, {await self._settled()} messages settled"
+                f"{kill.at - began:6.1f} s  kill {number}: {kill.victim}, {in_flight} messages on the network, "
+                f"{await self._settled()} settled"
             )
+
+    async def _kill(self, kind: str, platform: Platform) -> Kill:
+        """Kill, and note what was on the network before and after: between the two nobody can look."""
+        before, connections = await _in_flight(), victims.connections()
+        at, victim = await asyncio.to_thread(victims.kill, kind, platform.inside, self.chance)
+        after = await _in_flight()
+        return Kill(at, victim, None if before is None or after is None else before | after, connections)
 
     async def _settled(self) -> int:
         return await _asked(lambda: Message.objects.exclude(status__in=WAITING).count()) or 0
@@ -117,16 +117,16 @@ class Chaos:
     # Waiting
 
     async def _hasten(self) -> None:
-        """Make retries due at once, and suspended lanes free."""
+        """Let time pass faster for retries."""
         while True:
-            await _asked(_make_due)
-            await asyncio.sleep(HASTE_EVERY)
+            await _asked(haste.make_due)
+            await asyncio.sleep(haste.EVERY)
 
     async def _until_nothing_waits(self) -> None:
         """Return when all is over, or nothing has moved for long."""
         seen, moved_at = -1, time.monotonic()
         while time.monotonic() - moved_at < GIVES_UP_AFTER:
-            await _asked(_age_the_hopeless)
+            await _asked(haste.age_the_hopeless)
             if await _asked(_is_over):
                 return
             settled = await self._settled()
@@ -146,18 +146,6 @@ class Chaos:
         for batch in Batch.objects.all():
             _check_counts(batch, proof)
         return proof
-
-
-def _make_due() -> None:
-    now = timezone.now()
-    Chunk.objects.filter(due_at__gt=now, leased_until=None).update(due_at=now)
-    Lane.objects.filter(suspended_until__gt=now).update(suspended_until=None, reason="")
-
-
-def _age_the_hopeless() -> None:
-    """Let messages that are refused at every try be so old that the next one is their last."""
-    hopeless = Message.objects.filter(recipient__startswith="full-", status__in=WAITING, attempts__gt=0)
-    hopeless.filter(created_at__gt=timezone.now() - OUTDATED).update(created_at=F("created_at") - OUTDATED)
 
 
 def _is_over() -> bool:
@@ -186,6 +174,17 @@ def _check_counts(batch: Batch, proof: Proof) -> None:
 
 
 # The database, which may be dead at the moment
+
+
+async def _in_flight() -> frozenset[int] | None:
+    """Return the messages that were handed out and have no outcome; None where the database does not come back soon."""
+    end = time.monotonic() + ASKS_FOR
+    while time.monotonic() < end:
+        chunks = await _asked(lambda: list(Chunk.objects.exclude(in_flight=[]).values_list("in_flight", flat=True)))
+        if chunks is not None:
+            return frozenset(pk for ids in chunks for pk in ids)
+        await asyncio.sleep(LOOK_EVERY)
+    return None
 
 
 async def _asked(question: Callable[[], Answer]) -> Answer | None:

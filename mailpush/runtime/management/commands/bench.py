@@ -2,6 +2,7 @@
 
 import json
 import sys
+from argparse import BooleanOptionalAction
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -20,10 +21,19 @@ class Command(BaseCommand):
             options = names.add_parser(name, help=benchmark.about)
             options.add_argument("--json", action="store_true", help="print the numbers as JSON on the last line")
             for option, default in benchmark.options.items():
-                options.add_argument(f"--{option}", type=int, default=default, help=f"default: {default}")
+                options.add_argument(f"--{option}", **_argument(default))
 
     def handle(self, *, name: str, **given: Any) -> None:
         benchmark = BENCHMARKS[name]
         options = {option: given[option] for option in benchmark.options}
         arguments = name, json.dumps({**options, "json": given["json"]})
         sys.exit(throwaway.run("mailpush.runtime.benchmarks", *arguments, given=benchmark.needs(**options)))
+
+
+def _argument(default: Any) -> dict[str, Any]:
+    """Return how argparse takes an option: a choice where there are several values, a flag where there is none."""
+    if default is None:
+        return {"action": BooleanOptionalAction}
+    if isinstance(default, tuple):
+        return {"choices": default, "default": default[0], "help": f"default: {default[0]}"}
+    return {"type": type(default), "default": default, "help": f"default: {default}"}

@@ -3,6 +3,7 @@
 import json
 import random
 import sys
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -21,10 +22,12 @@ class Command(BaseCommand):
         parser.add_argument("--messages", type=int, default=50_000)
         parser.add_argument("--kills", type=int, default=20)
         parser.add_argument("--seed", type=int, help="kill in the order of an earlier run")
+        parser.add_argument("--report", type=Path, help="write each kill, duplicate and unknown outcome to this file")
         parser.add_argument("--json", action="store_true", help="print the numbers as JSON on the last line")
 
     def handle(self, **given: Any) -> None:
         options = {name: given[name] for name in ("messages", "kills", "json", "verbosity")}
+        options["report"] = str(given["report"].resolve()) if given["report"] else ""
         seed = random.randrange(1_000_000) if given["seed"] is None else given["seed"]  # noqa: S311 chaos, not secrets
         ports = {"MAILPUSH_MX_PORT": str(throwaway.free_ports(1)[0])}
         sys.exit(throwaway.run("mailpush.runtime.chaos", json.dumps({**options, "seed": seed}), given=ports))

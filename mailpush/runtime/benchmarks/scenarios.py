@@ -1,0 +1,148 @@
+"""Delivery to servers that do not simply take everything."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from django.db.models import Sum
+
+from mailpush.runtime.benchmarks import departures
+from mailpush.runtime.benchmarks.campaign import Customer, customer, make_list, press_send
+from mailpush.runtime.benchmarks.departures import POLL, workers
+from mailpush.runtime.benchmarks.haste import haste
+from mailpush.runtime.benchmarks.measured import Measured
+from mailpush.runtime.benchmarks.outside import Sink, world
+from mailpush.runtime.benchmarks.processes import cpu_seconds, database_pids
+from mailpush.runtime.smartsink.fates import Fate
+from mailpush.runtime.smartsink.servers import DISTANT, HEALTHY, PROVIDERS, UNPLEASANT
+from sending.models import Batch, Event
+from sending.services import batches
+
+# One in so many has the fate; their number has no divisor in common with that of the providers.
+FATES = (Fate.ACCEPT,) * 84 + (
+    *(Fate.LATER, Fate.LATER, Fate.BUSY, Fate.RATE, Fate.DROP, Fate.SLOW),
+    *(Fate.GONE, Fate.GONE, Fate.GONE, Fate.SPAM, Fate.FULL, Fate.LATER, Fate.GONE),
+)
+WITHIN = 60.0  # seconds without a mail at the healthy server
+DISTANT_SHARE = 10  # the distant server gets one mail in so many, for it is slower by as much
+
+
+# Smart: everybody is somewhat difficult
+
+
+def smart(recipients: int, processes: int) -> Measured:
+    """Send to six providers, each in its own words slow, full, busy, forgetful; retries are due at once."""
+    with world(smart=True) as sink:
+        sender = customer()
+        names = [server.domain for server in PROVIDERS]
+        readers = make_list(sender.account, recipients, name="readers", local_parts=FATES, places=names)
+        with workers(processes) as running, haste():
+            before = cpu_seconds(running.all), cpu_seconds(database_pids())
+            begun = time.perf_counter()
+            batch = press_send(sender, readers)
+            _wait_until_over(batch)
+            seconds = time.perf_counter() - begun
+            ours = cpu_seconds(running.all) - before[0]
+            databases = cpu_seconds(database_pids()) - before[1]
+        sink.wait_for(batch.delivered, within=5)
+        taken = sum(sink.taken(name) for name in names)
+    tries = Event.objects.filter(batch_id=batch.pk, attempt__isnull=False).aggregate(n=Sum("n"))["n"]
+    ends = {status: getattr(batch, status) for status in ("delivered", "bounced", "failed", "unknown")}
+    return Measured(
+        {
+            "recipients": recipients,
+            "messages_per_s": round(recipients / seconds, 1),
+            "attempts_per_s": round(tries / seconds, 1),
+            "per_cpu_s": round(recipients / (ours + databases), 1),
+            **ends,
+            "taken_by_sink": taken,
+        },
+        [
+            f"{processes} delivery processes, {len(PROVIDERS)} providers; retries made due every second.",
+            f"One in {len(FATES)}: {', '.join(f'{n} × {fate}' for fate, n in Counter(FATES).items())}.",
+        ],
+    )
+
+
+def _wait_until_over(batch: Batch) -> None:
+    """:raises Stuck: nothing moves any more."""
+    moved_at, seen = time.monotonic(), -1
+    while not batch.is_over:
+        time.sleep(POLL)
+        batch.refresh_from_db()
+        settled = batch.delivered + batch.bounced + batch.failed + batch.unknown
+        if settled != seen:
+            seen, moved_at = settled, time.monotonic()
+        if time.monotonic() - moved_at > departures.GIVE_UP_AFTER:
+            raise departures.Stuck(f"{settled} of {batch.total} were settled, then nothing moved.")
+
+
+# Fair: one is healthy, the others take up time and connections
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a healthy server gets its mail, alone and with difficult ones beside it."""
+
+    alone: float
+    beside: float
+
+    @property
+    def ratio(self) -> float:
+        return self.beside / self.alone
+
+
+def fair(recipients: int, processes: int) -> Measured:
+    """Compare what a healthy server gets with what it gets while as many mails wait for each of the difficult ones."""
+    with world(smart=True) as sink:
+        sender = customer()
+        near = _pace(sender, sink, recipients, HEALTHY.domain, processes)
+        distant = _pace(sender, sink, recipients // DISTANT_SHARE, DISTANT.domain, processes)
+    others = ", ".join(server.manner for server in UNPLEASANT)
+    return Measured(
+        {
+            "recipients": recipients,
+            "alone_per_s": round(near.alone, 1),
+            "beside_per_s": round(near.beside, 1),
+            "ratio": round(near.ratio, 3),
+            "distant_alone_per_s": round(distant.alone, 1),
+            "distant_beside_per_s": round(distant.beside, 1),
+            "distant_ratio": round(distant.ratio, 3),
+        },
+        [
+            f"{processes} delivery processes. Beside the healthy server wait as many mails each for others: {others}.",
+            "The near server is bounded by this machine's processors, which greylisted tries use, too.",
+            f"The distant one, {DISTANT.round_trip * 1000:.0f} ms away, is bounded by its connections.",
+        ],
+    )
+
+
+def _pace(sender: Customer, sink: Sink, count: int, domain: str, processes: int) -> Pace:
+    alone = _rate(sender, sink, count, domain, processes, beside=())
+    return Pace(alone, _rate(sender, sink, count, domain, processes, beside=[each.domain for each in UNPLEASANT]))
+
+
+def _rate(
+    sender: Customer, sink: Sink, count: int, domain: str, processes: int, *, beside: list[str] | tuple[()]
+) -> float:
+    """Return mails per second that the server gets, the others' mails having been ordered before."""
+    name = f"{domain}-{len(beside)}"
+    readers = make_list(sender.account, count, name=name, places=[domain])
+    ordered: list[Batch] = []
+    with workers(processes):
+        if beside:
+            others = make_list(sender.account, count * len(beside), name=f"beside-{domain}", places=beside)
+            ordered.append(press_send(sender, others))
+            while ordered[0].status == Batch.Status.PREPARING:
+                time.sleep(POLL)
+                ordered[0].refresh_from_db()
+        sink.expect()
+        ordered.append(press_send(sender, readers))
+        begun = time.perf_counter()
+        sink.wait_for(count, domain, within=WITHIN)
+        rate = count / (time.perf_counter() - begun)
+    for batch in ordered:
+        batch.refresh_from_db()
+        if not batch.is_over:
+            batches.cancel(batch, by=sender.actor, now=batch.created_at)
+    return rate
