@@ -1,7 +1,7 @@
 """A loopback name server for the pretend internet: what was published, and a plausible mail host for everyone else.
 
 Names that misbehave on purpose, for tests and the curious: a label that begins with `nxdomain`, and everything under
-`.invalid`, does not exist; `servfail…` cannot be answered; `nullmx…` takes no mail (RFC 7505).
+`.invalid`, does not exist; `servfail…` cannot be answered, `silent…` is not; `nullmx…` takes no mail (RFC 7505).
 """
 
 import asyncio
@@ -40,6 +40,8 @@ class Nameserver:
         except dns.exception.DNSException:
             return None
         if query.flags & dns.flags.QR or len(query.question) != 1:
+            return None
+        if any(label.lower().startswith(b"silent") for label in query.question[0].name.labels):
             return None
         response = dns.message.make_response(query, recursion_available=True)
         response.flags |= dns.flags.AA

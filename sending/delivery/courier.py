@@ -86,3 +86,7 @@ class Courier:
 
     async def _close(self) -> None:
         await asyncio.gather(*(site.close() for site in list(self._sites.values())))
+        others = asyncio.all_tasks() - {asyncio.current_task()}  # look-ups that nobody waits for any more
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)

@@ -23,6 +23,7 @@ from sending.delivery.courier import Courier
 from sending.delivery.dialing import Terms
 from sending.delivery.hands import Hand, Loader
 from sending.delivery.lanes import Lane, Run
+from sending.delivery.lookups import Lookups
 from sending.delivery.parcels import Delivery, Parcel
 from sending.delivery.verdicts import judge
 from sending.models import Status
@@ -48,6 +49,7 @@ class Desk:
     def __init__(self, stream: str, terms: Terms) -> None:
         self.stream = stream
         self.courier = Courier(terms, self._report)
+        self.lookups = Lookups(self.courier)
         self._loader = Loader(Composers())
         self._lanes: dict[str, Lane] = {}
         self._lane_of: dict[int, Lane] = {}  # by message with the courier

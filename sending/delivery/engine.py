@@ -83,5 +83,5 @@ def sort(desk: Desk) -> set[str]:
         taken = claims.take(stream=desk.stream, rooms={UNROUTED: SORTED_AT_ONCE}, now=timezone.now(), go_out=False)
         if not taken:
             break
-        filled |= routing.sort_chunks(taken, stream=desk.stream, courier=desk.courier)
+        filled |= routing.sort_chunks(taken, stream=desk.stream, lookups=desk.lookups)
     return filled

@@ -4,9 +4,8 @@ Acceptance never waits for DNS: messages to a domain that nobody has looked up y
 lane without a site, whose work is to look up and to sort.
 """
 
-import asyncio
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,27 +15,24 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from mailpush.lib import dns
 from mailpush.mail.dane import Tlsa
 from mailpush.mail.mta_sts import Policy
-from mailpush.mail.mx import DnsUnavailable, MxHost, NoSuchDomain, Resolver, Route, resolve, site_of
+from mailpush.mail.mx import DnsUnavailable, MxHost, NoSuchDomain, Route, site_of
 from mailpush.mail.replies import Failure
 from mailpush.mail.tls import TlsDemand
 from sending import ledger
 from sending.delivery import claims, relays, shaping, strict_transport
-from sending.delivery.courier import Courier
+from sending.delivery.lookups import Answer, Lookups
 from sending.delivery.retries import next_attempt
 from sending.models import UNROUTED, Chunk, Destination, Message, Status
 from sending.models.message import WAITING
 from sending.models.queue import CHUNK_SIZE
 
 CHANCE = random.Random()  # noqa: S311 - jitter
-LOOKUPS_AT_ONCE = 50
+ASK_AGAIN_AFTER = timedelta(seconds=1)  # whether a slow name server has answered meanwhile
 BELIEVED_AT_LEAST = timedelta(minutes=5)  # a shorter TTL would cost a look-up per chunk
 BELIEVED_AT_MOST = timedelta(hours=1)
 STORED = ("name", "preference", "addresses", "port", "user", "demand")  # of a host; its password never is
-
-Answer = Route | NoSuchDomain | DnsUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +43,11 @@ class Answers:
     fresh: dict[str, Answer]
     policies: dict[str, Policy]
 
-    def of(self, domain: str) -> str | NoSuchDomain | DnsUnavailable:
-        """Return the domain's site, or why it has none."""
+    def of(self, domain: str) -> str | NoSuchDomain | DnsUnavailable | None:
+        """Return the domain's site, or why it has none; None while DNS has not answered."""
         if domain in self.sites:
             return self.sites[domain]
-        answer = self.fresh[domain]
+        answer = self.fresh.get(domain)
         return _site(answer) if isinstance(answer, Route) else answer
 
 
@@ -89,48 +85,19 @@ def _restored(stored: dict[str, Any]) -> MxHost:
     return MxHost(**{**stored, "addresses": tuple(stored["addresses"]), "demand": demand})
 
 
-def sort_chunks(taken: list[claims.Claim], *, stream: str, courier: Courier) -> set[str]:
+def sort_chunks(taken: list[claims.Claim], *, stream: str, lookups: Lookups) -> set[str]:
     """Look up the destinations of chunks and move their messages into the lanes of the sites.
 
     Returns the sites that got something to do. An answer that another process has got already is
-    used, so a chunk waits for DNS only where nobody knows.
+    used, so a message waits for DNS only where nobody knows; then it waits alone.
     """
     rows = list(Message.objects.filter(pk__in=[pk for claim in taken for pk in claim.messages], status__in=WAITING))
     domains = {row.recipient.rpartition("@")[2] for row in rows}
     sites = {destination.domain: destination.site for destination in known(domains)}
-    unknown = domains - sites.keys()
-    found = courier.run(_look_up(unknown, strict_transport.known(unknown), now=timezone.now()))
+    found = lookups.find(domains - sites.keys())
     fresh = {domain: answer for domain, (answer, _) in found.items()}
     policies = {domain: policy for domain, (_, policy) in found.items() if policy}
     return _sort(taken, rows, Answers(sites, fresh, policies), stream=stream, now=timezone.now())
-
-
-async def _look_up(
-    domains: set[str], policies: Mapping[str, Policy], *, now: datetime
-) -> dict[str, tuple[Answer, Policy | None]]:
-    """Return the answer for each domain, and its MTA-STS policy."""
-    resolver = dns.resolver()
-    if relays.are_in_use():
-        return dict.fromkeys(domains, (await relays.look_up(resolver), None)) if domains else {}
-    gate = asyncio.Semaphore(LOOKUPS_AT_ONCE)
-
-    async def one(domain: str) -> tuple[Answer, Policy | None]:
-        async with gate:
-            return await _answer(domain, policies.get(domain), resolver, now=now)
-
-    found = await asyncio.gather(*(one(domain) for domain in domains))
-    return dict(zip(domains, found, strict=True))
-
-
-async def _answer(
-    domain: str, policy: Policy | None, resolver: Resolver, *, now: datetime
-) -> tuple[Answer, Policy | None]:
-    try:
-        route = await resolve(domain, resolver, port=settings.MAILPUSH_MX_PORT)
-        policy = await strict_transport.policy_of(domain, policy, resolver, now=now)
-        return strict_transport.hold(domain, route, policy), policy
-    except (NoSuchDomain, DnsUnavailable) as problem:
-        return problem, policy
 
 
 @transaction.atomic
@@ -144,6 +111,9 @@ def _sort(taken: list[claims.Claim], rows: list[Message], answers: Answers, *, s
         answer = answers.of(row.recipient.rpartition("@")[2])
         if isinstance(answer, str):
             lanes.setdefault((answer, now, row.batch_id), []).append(row.pk)
+            continue
+        if answer is None:
+            lanes.setdefault((UNROUTED, now + ASK_AGAIN_AFTER, row.batch_id), []).append(row.pk)
             continue
         outcome = _failed(row, answer, stream=stream, now=now)
         outcomes.append(outcome)

@@ -13,7 +13,7 @@ from recipients.models import Suppression
 from sending import expansion, ledger, return_path
 from sending.delivery import claims, hands, waking
 from sending.delivery.hands import Hand
-from sending.models import Batch, Chunk, Event, Lane, Message, Status
+from sending.models import Batch, Chunk, Content, Event, Lane, Message, Status
 from sending.services import messages
 from tests.sending.conftest import statuses
 
@@ -132,6 +132,35 @@ def test_unknown_domain_bounces_and_silent_dns_does_not(internet, start_batch, d
         "cat@nullmx.example": "bounced",
     }
     assert not Suppression.objects.exists()
+
+
+def test_silent_name_server_holds_up_nobody_elses_mail(internet, start_batch, deliver):
+    batch = start_batch("ann@silent.example", "bob@north.example")
+
+    deliver()
+    assert statuses(batch) == {"ann@silent.example": "queued", "bob@north.example": "delivered"}
+    # Asked for again, each time for a moment, until the look-up that goes on meanwhile has failed.
+    for _ in range(30):
+        deliver(later=LATER)
+        if statuses(batch)["ann@silent.example"] != "queued":
+            break
+
+    assert statuses(batch)["ann@silent.example"] == "deferred"
+    message = Message.objects.get(recipient="ann@silent.example")
+    assert (message.attempts, message.last_reply[:5]) == (1, "4.4.3")
+
+
+def test_content_that_cannot_be_composed_holds_up_no_other(internet, start_batch, deliver, sender):
+    whole, broken = start_batch("ann@north.example"), start_batch("bob@north.example")
+    Content.objects.filter(pk=broken.content_id).update(
+        kind="mime", mime_file="is-gone.eml", subject="", html="", text=""
+    )
+
+    deliver()
+
+    assert statuses(whole) == {"ann@north.example": "delivered"}
+    assert statuses(broken) == {"bob@north.example": "deferred"}
+    assert "could not be composed" in Message.objects.get(batch=broken).last_reply
 
 
 def test_connection_dropped_after_data_is_tried_again(internet, start_batch, deliver):
