@@ -1,9 +1,10 @@
 """Servers that take mail over SMTP and pass it on: started, and fed by Postfix's `smtp-source`."""
 
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mailpush.runtime.benchmarks.outside import installed
@@ -37,18 +38,19 @@ def server(command: list[str], folder: Path, wait: Callable[[], None]) -> Iterat
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            start_new_session=True,
             preexec_fn=dies_with_parent(signal.SIGTERM),  # noqa: PLW1509 no thread holds a lock here
         )
     try:
         wait()
         yield
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(WITHIN)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        # The whole group: what is called node may be a script that starts Node.
+        for how in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, how)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(WITHIN)
 
 
 def program(name: str) -> str:
