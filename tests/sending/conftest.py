@@ -48,8 +48,11 @@ class Internet:
         self._thread.join()
         self._loop.close()
 
+    def _make_sink(self):
+        return Sink(self.mails.extend, clock=lambda: self._loop.time() + self.seconds_later)
+
     async def _serve(self):
-        sink = Sink(self.mails.extend, clock=lambda: self._loop.time() + self.seconds_later)
+        sink = self._make_sink()
         async with serving(Nameserver(self.world, {}), 0) as self.dns_port:
             listener = await listen(sink, "127.0.0.1", 0, hostname="sink.test", limits=UNBOUNDED, tls_context=self._tls)
             self.smtp_port = listener.port
@@ -111,6 +114,7 @@ class Workers:
     def stop(self) -> None:
         for desk in self._desks.values():
             desk.courier.stop()
+        self._desks.clear()
 
 
 @pytest.fixture
