@@ -23,6 +23,7 @@ LONGEST_LINE = 256
 WORDS = 500  # characters kept of what was said
 MOST_WORDS = 2000  # looked at
 MOST_REPLIES = 20
+ASCII = bytes(number if number < 128 else ord("?") for number in range(256))  # noqa: PLR2004
 
 REFUSED, FAILED, TRY_LATER = 550, 554, 450
 
@@ -55,7 +56,7 @@ TELLING = frozenset(Failure) - {Failure.UNKNOWN, Failure.TRANSIENT}
 
 def addresses_in(content: bytes) -> tuple[set[str], set[str]]:
     """Return the recipients that the text calls failed for good, and for now."""
-    lines = content[:MOST_BYTES].split(b"\n")[:MOST_LINES]
+    lines = content[:MOST_BYTES].translate(ASCII).split(b"\n")[:MOST_LINES]
     bounded = email.message_from_bytes(b"\n".join(line[:LONGEST_LINE] for line in lines), policy=email.policy.compat32)
     if not bounded.get("From", "").strip():  # a detector takes one for granted
         del bounded["From"]

@@ -9,6 +9,7 @@ import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.errors import HeaderParseError
 from email.header import decode_header
 
 MOST_PARTS = 40
@@ -69,7 +70,7 @@ def unencoded(text: str) -> str:
         return text
     try:
         words = decode_header(text)
-    except (ValueError, binascii.Error):  # HeaderParseError is a ValueError
+    except (ValueError, HeaderParseError):
         return text
     return "".join(_decoded(word, charset or "") if isinstance(word, bytes) else word for word, charset in words)
 
