@@ -11,7 +11,7 @@ from django.core.mail import EmailMessage
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from accounts.models import Account, Membership, Role, User
+from accounts.models import Role, User
 from mailpush.mail.addresses import BadAddress, parse
 from mailpush.mail.bounces import own_words
 from mailpush.mail.parts import Header, Part, parts
@@ -44,16 +44,14 @@ def send_on(returned: Returned) -> bool:
 
 
 def _readers(returned: Returned) -> list[Reader]:
-    if returned.mailbox == Returned.Mailbox.REPLY:
-        senders = Sender.objects.filter(
-            account_id=returned.account_id, address=returned.rcpt_to.lower(), deleted_at=None
-        )
-        return [Reader(sender.usable_reply_to, "") for sender in senders if sender.usable_reply_to]
-    account = Account.objects.filter(pk=returned.account_id).first()
+    account = returned.account
     if account is None or account.is_platform:
         operators = User.objects.filter(is_superuser=True, is_active=True).order_by("pk")[:MOST_PEOPLE]
         return [Reader(user.email, user.language) for user in operators]
-    owners = Membership.objects.filter(account=account, role=Role.OWNER, user__is_active=True)
+    if returned.mailbox == Returned.Mailbox.REPLY:
+        sender = Sender.objects.for_account(account).filter(address=returned.rcpt_to.lower()).first()
+        return [Reader(sender.usable_reply_to, "")] if sender and sender.usable_reply_to else []
+    owners = account.memberships.filter(role=Role.OWNER, user__is_active=True)
     return [Reader(each.user.email, each.user.language) for each in owners.select_related("user")[:MOST_PEOPLE]]
 
 

@@ -45,7 +45,7 @@ WITH failed AS (
 INSERT INTO recipients_suppression (account_id, address, reason, scope, scope_value, source, evidence, created_at)
 SELECT account_id, address, %(reason)s, 'account', '', 'message ' || newest, words, %(now)s
 FROM judged
-WHERE all_failed AND n = %(failures)s AND last - first >= %(over)s
+WHERE all_failed AND n = %(failures)s AND last - first >= make_interval(secs => %(over)s)
 ON CONFLICT DO NOTHING
 """
 
@@ -60,7 +60,7 @@ def suppress_unreachable(*, now: datetime) -> int:
                 "after": now - WITHIN,
                 "soft": SOFT,
                 "failures": FAILURES,
-                "over": OVER,
+                "over": OVER.total_seconds(),
                 "reason": Suppression.Reason.UNREACHABLE,
                 "now": now,
             },

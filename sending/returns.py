@@ -79,7 +79,7 @@ def _take() -> list[Returned]:
     unread = Returned.objects.select_for_update(skip_locked=True).filter(read_at=None).order_by("pk")
     rows: list[Returned] = []
     size = 0
-    for row in unread.iterator(chunk_size=10):
+    for row in unread.iterator(chunk_size=5):
         rows.append(row)
         size += len(row.mime)
         if len(rows) >= SLICE or size >= SLICE_BYTES:

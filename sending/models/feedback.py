@@ -41,10 +41,10 @@ class Feedback(models.Model):
     def __str__(self) -> str:
         return f"{self.recipient} {self.kind}"
 
-    @classmethod
-    def note(cls, message: Message, kind: "Feedback.Kind", *, via: str, at: datetime) -> None:
+    @staticmethod
+    def note(message: Message, kind: "Feedback.Kind", *, via: str, at: datetime) -> None:
         """Write it down; a complaint that is known stays one."""
-        row = cls(
+        row = Feedback(
             account_id=message.account_id,
             batch_id=message.batch_id,
             message_id=message.pk,
@@ -54,4 +54,4 @@ class Feedback(models.Model):
             via=via[:40],
             at=at,
         )
-        cls.objects.bulk_create([row], ignore_conflicts=True)
+        Feedback.objects.bulk_create([row], ignore_conflicts=True)

@@ -72,8 +72,9 @@ class MxDoor:
         assert session.envelope
         mail_from = session.envelope.mail_from
         try:
-            box = mailboxes.signed(rcpt_to, mail_from=mail_from, now=timezone.now())
-            box = box or await in_thread(mailboxes.find, rcpt_to, mail_from=mail_from)
+            box = mailboxes.signed(rcpt_to, mail_from=mail_from, now=timezone.now()) or await in_thread(
+                mailboxes.find, rcpt_to, mail_from=mail_from
+            )
         except NotHere as refusal:
             return self._refuse(session, str(refusal))
         except DatabaseError:
