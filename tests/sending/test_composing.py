@@ -10,7 +10,8 @@ from django.utils import timezone
 from mailpush.lib import tokens
 from senders.models import Stream
 from sending import return_path, unsubscribe
-from sending.delivery.composing import Composer
+from sending.delivery.composing import ContentComposer
+from sending.delivery.parcels import QueuedMessage
 from sending.models import AddressType, Content
 from sending.models.content import NO_LINK
 from tests.factories import ContentFactory, MessageFactory
@@ -22,7 +23,7 @@ MIME = b"From: a@b.example\r\nSubject: Hello\r\n%b\r\nText\r\n"
 
 def composed(content, recipient="anna@readers.example"):
     message = MessageFactory(content=content, recipient=recipient)
-    mail = Composer(content).compose(message, now=timezone.now())
+    mail = ContentComposer(content).compose(QueuedMessage.of(message), now=timezone.now())
     return message, mail, email.message_from_bytes(mail.data, policy=email.policy.default)
 
 

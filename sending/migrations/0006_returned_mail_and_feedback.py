@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0001_initial'),
-        ('sending', '0003_order_key_and_recipient_search'),
+        ('sending', '0005_strict_transport'),
     ]
 
     operations = [
