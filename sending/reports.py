@@ -234,7 +234,7 @@ def feedback_of(message: Message) -> QuerySet[Feedback]:
 
 def returned_of(message: Message) -> QuerySet[Returned]:
     """Return what came back about one message, oldest first."""
-    rows = Returned.objects.for_account(message.account).without_mime()
+    rows = Returned.objects.without_mime().filter(account_id=message.account_id)
     return rows.filter(message_id=message.pk).order_by("pk")
 
 

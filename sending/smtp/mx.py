@@ -70,11 +70,8 @@ class MxDoor:
 
     async def rcpt(self, session: Session, rcpt_to: str, params: Params) -> Reply:
         assert session.envelope
-        mail_from = session.envelope.mail_from
         try:
-            box = mailboxes.signed(rcpt_to, mail_from=mail_from, now=timezone.now()) or await in_thread(
-                mailboxes.find, rcpt_to, mail_from=mail_from
-            )
+            box = await _box(rcpt_to, mail_from=session.envelope.mail_from)
         except NotHere as refusal:
             return self._refuse(session, str(refusal))
         except DatabaseError:
@@ -106,6 +103,12 @@ class MxDoor:
             log.exception("Report from %s", session.peer)
             return SICK
         return Reply(250, "2.0.0 Thank you")
+
+
+async def _box(address: str, *, mail_from: str) -> Box:
+    """Find what the address is; a signed one without the database."""
+    box = mailboxes.signed(address, mail_from=mail_from, now=timezone.now())
+    return await in_thread(mailboxes.find, address, mail_from=mail_from) if box is None else box
 
 
 def _visit(session: Session) -> Visit:
