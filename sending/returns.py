@@ -171,7 +171,7 @@ def _complaint(row: Returned, message: Message, hand: Hand) -> None:
 
 def _send_on(row: Returned) -> None:
     """Send what a person may have written on to people; reports have no sender and are nobody's to answer."""
-    is_for_people = row.mailbox in {Mailbox.REPLY, Mailbox.POST_OFFICE, Mailbox.COMPLAINTS}
+    is_for_people = row.mailbox in {Mailbox.REPLY, Mailbox.POST_OFFICE}
     if is_for_people and row.mail_from and forwarding.send_on(row):
         row.kind, row.has_effect = Kind.FORWARDED, True
 

@@ -348,8 +348,10 @@ def test_what_went_round_in_a_circle_is_not_sent_on_again(owner):
     assert Message.objects.count() == 1
 
 
-def test_complaint_that_names_no_message_is_sent_on(owner):
-    came(None, "arf-yahoo", mailbox=Mailbox.COMPLAINTS, mail_from="feedback@arf.mail.example", account=owner.account)
+def test_complaint_to_the_abuse_address_that_names_no_message_is_sent_on(owner):
+    fields = {"mail_from": "feedback@arf.mail.example", "account": owner.account}
+    came(None, "arf-yahoo", mailbox=Mailbox.COMPLAINTS, **fields)
+    came(None, "arf-yahoo", mailbox=Mailbox.POST_OFFICE, **fields)
 
     read()
 
