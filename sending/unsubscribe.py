@@ -17,7 +17,7 @@ from senders.models import Stream
 from sending.models import Content, Feedback, Message
 from sending.models.content import NO_LINK
 
-LOCAL_PART = re.compile(r"u-([a-z2-7]{29})", re.IGNORECASE)
+LOCAL_PART = re.compile(f"u-({tokens.TOKEN})", re.IGNORECASE)
 ONE_CLICK = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 
 

@@ -10,7 +10,7 @@ from mailpush.mail.parts import Part, parts
 from mailpush.mail.replies import Reply
 
 MENTIONED = 131_072  # characters in which our signed tokens are looked for
-TOKEN = re.compile(r"(?<![a-z2-7])[a-z2-7]{29}(?![a-z2-7])", re.IGNORECASE)
+TOKEN = re.compile(r"(?<![0-9a-f])[0-9a-f]{36}(?![0-9a-f])", re.IGNORECASE)
 MOST_TOKENS = 30
 EMBEDDED = frozenset({"message/rfc822", "message/global", "text/rfc822-headers", "message/global-headers"})
 # In the returned header, the fields that name the message, ours first.

@@ -9,7 +9,7 @@ from mailpush.mail.replies import Failure, address_is_dead, classify
 from mailpush.mail.returned import Kind
 
 SAMPLES = Path(__file__).parent / "samples"
-TOKEN = "abcdefghijklmnopqrstuvwxyz234"
+TOKEN = "00000000004101490123456789abcdef0123"
 ANNA = "anna@readers.example"
 
 NO_MAILBOX, FULL, POLICY = Failure.NO_MAILBOX, Failure.MAILBOX_FULL, Failure.POLICY

@@ -36,7 +36,7 @@ GROWN = {
     "addresses": (BOUNCE + TAGS, b"a@"),
     "lines for the detectors": (BOUNCE + TAGS, b"x" * 250 + b"\r\n"),
     "replies": (BOUNCE + b"\r\n", b"550 5.1.1 no\r\n"),
-    "tokens": (BOUNCE + b"\r\n", b"abcdefghijklmnopqrstuvwxyz234 "),
+    "tokens": (BOUNCE + b"\r\n", b"00000000004101490123456789abcdef0123 "),
     "base64": (BOUNCE + b"Content-Transfer-Encoding: base64\r\n\r\n", b"QUFB\r\n"),
     "punycode": (BOUNCE + b"Content-Type: text/plain; charset=punycode\r\n\r\n", b"a-b1"),
     "tags": (BOUNCE + b"Content-Type: text/html\r\n\r\n", b"<a "),

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0001_initial'),
-        ('sending', '0005_strict_transport'),
+        ('sending', '0006_bulk'),
     ]
 
     operations = [
