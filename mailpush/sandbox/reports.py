@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 
 from mailpush.mail import client
+from mailpush.mail.parts import Header
 from mailpush.sandbox.rules import Fate, bounce_reply, fate_of
 
 logger = logging.getLogger(__name__)
@@ -125,6 +126,7 @@ def absence(taken: Taken) -> bytes:
         f"To: <{taken.mail_from}>",
         "Subject: Out of office",
         "Auto-Submitted: auto-replied",
+        f"In-Reply-To: {Header(_header_of(taken).encode())['message-id']}",
         *_stamps(),
         "Content-Type: text/plain; charset=utf-8",
     ]
