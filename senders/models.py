@@ -68,6 +68,7 @@ class Sender(models.Model):
             ),
             models.CheckConstraint(condition=Q(stream__in=Stream.values), name="sender_stream_known"),
         ]
+        indexes = [models.Index(fields=["address"], name="sender_by_address")]  # the doors look them up
 
     def __str__(self) -> str:
         return self.address
