@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from sending.views import batches, messages, orders, unsubscribing
+from sending.views import batches, messages, orders, returned, unsubscribing
 
 app_name = "sending"
 urlpatterns = [
@@ -22,6 +22,9 @@ urlpatterns = [
     path("messages/<int:pk>/", messages.detail, name="message"),
     path("messages/<int:pk>/html/", messages.html, name="message-html"),
     path("messages/<int:pk>/source.eml", messages.source, name="message-source"),
+    path("returned/", returned.index, name="returned"),
+    path("returned/<int:pk>/", returned.detail, name="returned-mail"),
+    path("returned/<int:pk>/mail.eml", returned.source, name="returned-source"),
 ]
 
 # For include(), with the names `unsubscribe:…`: `path("u/", include(unsubscribe_urls))`.

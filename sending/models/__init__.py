@@ -3,6 +3,7 @@
 from sending.models.batch import Batch
 from sending.models.content import AddressType, Content
 from sending.models.event import Event
+from sending.models.feedback import Feedback
 from sending.models.message import Message, Status
 from sending.models.provider import Provider, ReplyRule
 from sending.models.queue import UNROUTED, Chunk, Destination, Gate, Lane, Turn
@@ -17,6 +18,7 @@ __all__ = [
     "Content",
     "Destination",
     "Event",
+    "Feedback",
     "Gate",
     "Lane",
     "Message",

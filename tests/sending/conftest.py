@@ -27,8 +27,9 @@ UNBOUNDED = Limits(connections_per_ip=1000)
 class Internet:
     """A name server and a sink for every domain; `mails` is what has arrived."""
 
-    def __init__(self, folder, *, tls=None) -> None:
+    def __init__(self, folder, *, tls=None, postman=None) -> None:
         self._tls = tls
+        self._postman = postman
         self.world = World(folder / "world.sqlite3")
         self.mails = []
         self.seconds_later = 0.0  # the sink's clock runs ahead by this
@@ -49,7 +50,7 @@ class Internet:
         self._loop.close()
 
     def _make_sink(self):
-        return Sink(self.mails.extend, clock=lambda: self._loop.time() + self.seconds_later)
+        return Sink(self.mails.extend, self._postman, clock=lambda: self._loop.time() + self.seconds_later)
 
     async def _serve(self):
         sink = self._make_sink()
