@@ -68,6 +68,17 @@ class Workers:
 
     def _run(self):
         workers = [self._start(number) for number in range(2)]
+        try:
+            self._kill_and_wake(workers)
+        finally:
+            for worker in workers:
+                worker.kill()
+                worker.wait()
+            connection.close()
+
+    def _kill_and_wake(self, workers):
+        """A connection of our own: other tests have closed those of the pool."""
+        broker = tasks.read_returned.app.connection_for_write(settings.CELERY_BROKER_URL)
         while not self._over.wait(LOOK_EVERY):
             read = Returned.objects.exclude(read_at=None).count()
             if read > REPORTS * self.kills // (KILLS + 1):  # spread over the work
@@ -76,11 +87,8 @@ class Workers:
                 workers[victim].wait()
                 self.kills += 1
                 workers[victim] = self._start(victim)
-            tasks.read_returned.delay()  # as beat does
-        for worker in workers:
-            worker.kill()
-            worker.wait()
-        connection.close()
+            tasks.read_returned.apply_async(connection=broker)  # as beat does
+        broker.release()
 
 
 @pytest.fixture
