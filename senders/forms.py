@@ -65,6 +65,17 @@ class AnswersForm(forms.Form):
     )
 
 
+class CrashForm(forms.Form):
+    resends_unknown = forms.BooleanField(
+        label=_("Send mails again whose outcome is unknown"),
+        required=False,
+        help_text=_(
+            "When a process of this platform dies between handing a mail over and noting the answer, nobody knows "
+            "whether it has arrived. Sent again, it may arrive twice; otherwise it is shown as unknown, and you decide."
+        ),
+    )
+
+
 class PasswordForm(forms.Form):
     password = forms.CharField(
         label=_("New SMTP password"),

@@ -52,6 +52,8 @@ class Sender(models.Model):
     unsubscribe_scope = models.CharField(
         max_length=7, choices=UnsubscribeScope.choices, default=UnsubscribeScope.SENDER
     )
+    # After a crash hid the server's answer: send again, or leave it to the customer. None: as the type says.
+    resends_unknown = models.BooleanField(null=True)
     # What it is and why: senders.services.senders.
     smtp_password_hash = models.CharField(max_length=255, blank=True)
     is_frozen = models.BooleanField(default=False)
@@ -74,6 +76,11 @@ class Sender(models.Model):
         return self.address
 
     # Questions
+
+    @property
+    def sends_unknown_again(self) -> bool:
+        """A code is better received twice than never; a campaign is not."""
+        return self.stream == Stream.TRIGGER if self.resends_unknown is None else self.resends_unknown
 
     @property
     def is_usable(self) -> bool:

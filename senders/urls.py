@@ -13,6 +13,7 @@ urlpatterns = [
     path("senders/<int:pk>/reply/", senders.change_reply_address, name="reply-change"),
     path("senders/<int:pk>/reply/resend/", senders.resend_link, name="reply-resend"),
     path("senders/<int:pk>/answers/", senders.change_answers, name="answers-change"),
+    path("senders/<int:pk>/crash/", senders.change_crash_policy, name="crash-change"),
     path("senders/<int:pk>/smtp/", senders.set_password, name="password-set"),
     path("senders/<int:pk>/smtp/generate/", senders.generate_password, name="password-generate"),
     path("senders/<int:pk>/smtp/close/", senders.close_smtp, name="smtp-close"),

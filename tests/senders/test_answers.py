@@ -69,3 +69,17 @@ def test_strangers_sender_is_not_there(owner_client):
     answer = owner_client.post(reverse("senders:answers-change", args=[other.pk]), {"unsubscribe_scope": "account"})
 
     assert answer.status_code == 404
+
+
+def test_what_a_crash_leaves_unknown_is_the_senders_choice(owner_client, sender, member, client_of):
+    url = reverse("senders:crash-change", args=[sender.pk])
+    assert not sender.sends_unknown_again  # batch mail, unless one says otherwise
+
+    owner_client.post(url, {"resends_unknown": "on"})
+    sender.refresh_from_db()
+    assert sender.sends_unknown_again
+    assert AuditEntry.objects.get(action="sender.crash_policy_changed").details["before"] == {"resends_unknown": False}
+    assert (
+        "sent again" in client_of(member(Role.VIEWER)).get(reverse("senders:detail", args=[sender.pk])).content.decode()
+    )
+    assert client_of(member(Role.VIEWER)).post(url, {}).status_code == 403
