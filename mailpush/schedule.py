@@ -22,6 +22,11 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(seconds=60),
         "options": {"expires": 60},
     },
+    "forget-accepted": {
+        "task": "sending.tasks.forget_accepted",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 3600},
+    },
     "check-due-domains": {
         "task": "domains.tasks.check_due_domains",
         "schedule": timedelta(seconds=15),

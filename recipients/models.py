@@ -213,3 +213,15 @@ class Suppression(models.Model):
 
     def __str__(self) -> str:
         return self.address
+
+    # Questions
+
+    def is_binding(self, *, domain: str, sender: str) -> bool:
+        """Return whether it keeps its account from sending through this domain and sender address (as `binding`)."""
+        match self.scope:
+            case self.Scope.DOMAIN:
+                return self.scope_value == domain.lower()
+            case self.Scope.SENDER:
+                return self.scope_value == sender.lower()
+            case _:
+                return True

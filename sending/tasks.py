@@ -7,7 +7,7 @@ from celery import shared_task
 from celery.signals import worker_shutdown, worker_shutting_down
 from django.utils import timezone
 
-from sending import expansion, returns
+from sending import acceptance, expansion, returns
 from sending.delivery import engine, waking
 
 SITES_AT_ONCE = 50  # lanes in one wake-up: small mailings go to thousands of sites
@@ -61,6 +61,12 @@ def withdraw_batch(*, batch_id: int) -> None:
 def read_returned() -> None:
     """Read what came through the mx door (woken by each report, and every minute)."""
     returns.read_new(now=timezone.now())
+
+
+@shared_task
+def forget_accepted() -> None:
+    """Drop the keys by which repeated submissions are recognised, once nobody repeats them (every hour)."""
+    acceptance.purge(now=timezone.now())
 
 
 @worker_shutting_down.connect
