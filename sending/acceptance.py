@@ -120,7 +120,7 @@ def _store_alone(submission: Submission, *, now: datetime) -> Lanes:
 # The statement
 
 CONTENT = [one for one in Content._meta.concrete_fields if one.column not in {"id", "mime"}]  # noqa: SLF001 Django's API
-DEFAULTS = {one.column: one.get_default() for one in CONTENT if one.has_default() or not one.null}
+DEFAULTS = {str(one.column): one.get_default() for one in CONTENT if one.has_default() or not one.null}
 
 # Quotas are locked in the order of their accounts, then keys in theirs, so that two groups never wait for each other in
 # a circle. Who repeats a key at the same moment waits for the other's commit, then finds it taken.

@@ -24,7 +24,7 @@ def accept(content: Content, recipients: Sequence[Addressee], *, now: datetime, 
     :param key: who sends the same key to the same recipient again within a day gets the first message back.
     :raises QuotaSpent: the account may not send that many.
     """
-    columns = {one.column: getattr(content, one.attname) for one in acceptance.CONTENT}
+    columns = {str(one.column): getattr(content, one.attname) for one in acceptance.CONTENT}
     submission = Submission(content.sender, {**columns, "mime": content.mime}, recipients, key)
     lanes = acceptance.accept([submission], now=now)
     if submission.refusal:
