@@ -35,10 +35,13 @@ class RunSubmission(Program):
 
     def __init__(self, folder) -> None:
         super().__init__(folder)
-        self.command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "run_submission"]
+        # Not through manage.py, whose last command to end stops the embedded servers: they are the test run's.
+        self.command = [sys.executable, "-m", "django", "run_submission"]
         database = urlsplit(settings.DATABASE_URL or settings.PLACES.postgres_url)
         self._environment = {
             "DATABASE_URL": database._replace(path=f"/{settings.DATABASES['default']['NAME']}").geturl(),
+            "DJANGO_SETTINGS_MODULE": "mailpush.settings",
+            "PYTHONPATH": str(settings.BASE_DIR),
             "MAILPUSH_SUBMISSION_BIND": f"{HOST}:{self.port}",
         }
 
