@@ -92,11 +92,19 @@ def read(mime: bytes) -> Submitted:
             f"5.6.0 A line has more than {LINE_LIMIT} characters, which mail servers break; send the part as base64 or "
             "quoted-printable"
         )
+    return Submitted(*fields(mime))
+
+
+def fields(mime: bytes) -> tuple[list[Field], bytes]:
+    """Return the header fields of a message, and its body.
+
+    :raises BadMessage: the header floods, loops or is none.
+    """
     end = _header_end(mime)
     if end > HEADER_BYTES:
         raise BadMessage(f"5.3.4 The header is too large; {HEADER_BYTES} bytes are the most")
     body = mime[end + 2 :] if mime[end : end + 2] == b"\r\n" else mime[end:]
-    return Submitted(_fields(mime[:end]), body)
+    return _fields(mime[:end]), body
 
 
 def _header_end(mime: bytes) -> int:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mailpush.mail.client import TlsPolicy, connect
 from mailpush.mail.envelope import Recipient
 from mailpush.mail.replies import Reply
-from mailpush.mail.server import AuthPolicy, Limits, Session
+from mailpush.mail.server import AuthPolicy, Limits, Session, listen
 from tests.mailpush.mail.smtp_kit import HOST, Mailroom, client_tls, codes, open_door, raw, server_tls
 
 EHLO = b"EHLO me.test\r\n"
@@ -460,3 +460,13 @@ async def test_visitor_may_expect_other_codes(door):
 def test_one_ipv6_customer_is_one_client():
     assert Session("2001:db8:1:2:3::4").network == Session("2001:db8:1:2::9").network == "2001:db8:1:2::/64"
     assert Session("192.0.2.1").network == "192.0.2.1"
+
+
+async def test_several_processes_may_listen_on_one_port():
+    one = await listen(Mailroom(), HOST, 0, hostname="mx.test", reuse_port=True)
+    other = await listen(Mailroom(), HOST, one.port, hostname="mx.test", reuse_port=True)
+    ports = one.port, other.port
+    for listener in (one, other):
+        await listener.close(grace=1)
+
+    assert ports[0] == ports[1]
