@@ -6,9 +6,12 @@ nobody anything, with many they share one transaction and one write to the disk.
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from django.db import DataError, IntegrityError, connection
@@ -20,6 +23,8 @@ log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+
+Waiting = tuple[asyncio.AbstractEventLoop, Sequence[tuple[Item, asyncio.Future[Answer]]]]
 
 LARGEST = 200  # items: a group takes milliseconds, whatever happens
 IDLE = 1.0  # seconds after which a connection is checked before it is used again
@@ -34,10 +39,13 @@ class Group(Generic[Item, Answer]):
 
     def __init__(self, work: Callable[[Sequence[Item]], Sequence[Answer]]) -> None:
         self._work = work
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=getattr(work, "__name__", "group"))
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
         self._is_at_work = False
         self._used_at = 0.0
+        # A thread and a queue: an executor's futures would cost as much as the work of a small group.
+        self._groups: SimpleQueue[Waiting[Item, Answer] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=getattr(work, "__name__", "group"), daemon=True)
+        self._thread.start()
 
     async def ask(self, item: Item) -> Answer:
         """Return the answer to this item.
@@ -54,26 +62,18 @@ class Group(Generic[Item, Answer]):
 
     def close(self) -> None:
         """Finish what is under way, and let go of the thread and its connection."""
-        self._thread.submit(_disconnect)
-        self._thread.shutdown()
+        self._groups.put(None)
+        self._thread.join()
 
     def _begin(self) -> None:
         group, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
-        items = [item for item, _ in group]
-        done = asyncio.get_running_loop().run_in_executor(self._thread, self._worked, items)
-        done.add_done_callback(lambda answers: self._end(group, answers))
+        self._groups.put((asyncio.get_running_loop(), group))
 
-    def _end(
-        self,
-        group: Sequence[tuple[Item, asyncio.Future[Answer]]],
-        done: asyncio.Future[Sequence[Answer | Exception]],
-    ) -> None:
-        problem = done.exception()
-        answers: Sequence[Answer | BaseException] = [problem] * len(group) if problem else done.result()
+    def _end(self, group: Sequence[tuple[Item, asyncio.Future[Answer]]], answers: Sequence[Answer | Exception]) -> None:
         for (_, future), answer in zip(group, answers, strict=True):
             if future.cancelled():
                 continue
-            if isinstance(answer, BaseException):
+            if isinstance(answer, Exception):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
@@ -82,6 +82,18 @@ class Group(Generic[Item, Answer]):
             self._begin()
 
     # In the thread
+
+    def _run(self) -> None:
+        while waiting := self._groups.get():
+            loop, group = waiting
+            answers: Sequence[Answer | Exception]
+            try:
+                answers = self._worked([item for item, _ in group])
+            except Exception as problem:  # noqa: BLE001 each who waits is told
+                answers = [problem] * len(group)
+            with suppress(RuntimeError):  # nobody waits any more
+                loop.call_soon_threadsafe(self._end, group, answers)
+        connection.close()
 
     def _worked(self, items: Sequence[Item]) -> Sequence[Answer | Exception]:
         if time.monotonic() - self._used_at > IDLE:
@@ -138,7 +150,3 @@ def _wake(lanes: Lanes) -> None:
             tasks.wake(stream, [site])
     except Exception:  # noqa: BLE001 whatever the broker's transport raises: beat wakes the lanes within a second
         log.warning("The broker does not answer; lanes are woken by the next beat")
-
-
-def _disconnect() -> None:
-    connection.close()  # this thread's own

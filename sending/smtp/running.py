@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import gc
 import logging
 import signal
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ Params = ParamSpec("Params")
 Answer = TypeVar("Answer")
 
 DATABASE_THREADS = 8
+GARBAGE_LOOKED_FOR_AFTER = 20_000  # more objects made than freed: a conversation leaves no circles
 CERTIFICATE_LOOKED_AT = 30.0  # seconds between two looks
 
 _threads = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="database")
@@ -70,6 +72,9 @@ async def _serve(opening: Opening, opened: Callable[[str], object]) -> None:
     except BadCertificate as problem:
         raise CommandError(str(problem)) from problem
     listeners = [await _open(opening, bind, certificate) for bind in opening.binds]
+    # What has been imported stays: looking through it again and again would take a tenth of the time.
+    gc.freeze()
+    gc.set_threshold(GARBAGE_LOOKED_FOR_AFTER, 20, 20)
     opened(", ".join(map(str, opening.binds)))
     following = asyncio.create_task(_follow(certificate))
     await stop.wait()
