@@ -11,9 +11,9 @@ from django.core.management import execute_from_command_line
 from mailpush.runtime.borrowing import configured, running
 from mailpush.runtime.embedded import ServerFailed
 
-# Commands that ask no database, and `up`, which brings its own.
+# Commands that ask no database, and those that bring their own.
 WITHOUT_SERVERS = {
-    *("up", "build", "run_sandbox", "help", "version", "test"),
+    *("up", "build", "run_sandbox", "bench", "chaos", "help", "version", "test"),
     *("compilemessages", "makemessages", "collectstatic", "findstatic", "diffsettings"),
     *("--help", "-h", "--version"),
 }

@@ -24,6 +24,11 @@ class AccountForm(forms.Form):
         choices=_time_zones,
         help_text=_("Days begin at midnight here."),
     )
+    directmail_replies = forms.BooleanField(
+        label=_("DirectMail's reply codes over SMTP"),
+        required=False,
+        help_text=_("For programs written for DirectMail that look for its numbers, such as 436 or 563."),
+    )
 
 
 class ProfileForm(forms.Form):

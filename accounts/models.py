@@ -68,6 +68,8 @@ class Account(models.Model):
     monthly_quota = models.PositiveIntegerField(_("messages a month"), default=6_000_000)
     # Days of quota and statistics begin at midnight here.
     time_zone = models.CharField(_("time zone of statistics"), max_length=64, default="UTC")
+    # At the submission door, for programs written for DirectMail that look for its numbers.
+    directmail_replies = models.BooleanField(_("DirectMail's reply codes over SMTP"), default=False, db_default=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
 
     class Meta:

@@ -18,11 +18,12 @@ DELIVERY_MODES = ("sandbox", "mx", "relay")
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """An address to listen on; `implicit_tls` stands for `…/tls`."""
+    """An address to listen on; `implicit_tls` stands for `…/tls`, `open_login` for `…/open`."""
 
     host: str
     port: int
     implicit_tls: bool = False
+    open_login: bool = False  # passwords without TLS, for old programs on lines that are trusted
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -147,9 +148,9 @@ class Environment:
         host, colon, port = address.rpartition(":")
         host = host.strip("[]")
         right = colon and port.isdecimal() and 0 < int(port) <= HIGHEST_PORT and (_is_ip(host) or host == "localhost")
-        if not right or (slash and flag != "tls"):
+        if not right or (slash and flag not in {"tls", "open"}):
             raise self.malformed(name, value, "an address such as 127.0.0.1:2525")
-        return Bind(host, int(port), implicit_tls=bool(slash))
+        return Bind(host, int(port), implicit_tls=flag == "tls", open_login=flag == "open")
 
 
 def _without_password(url: str) -> str:

@@ -35,6 +35,11 @@ class Places:
         return self.data / "keys" / "demo_logins.json"
 
     @property
+    def tls(self) -> Path:
+        """The operator's certificate for the SMTP doors, as certbot lays it out."""
+        return self.data / "tls"
+
+    @property
     def static(self) -> Path:
         return self.data / "static"
 

@@ -32,6 +32,11 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(hours=1),
         "options": {"expires": 3600},
     },
+    "forget-accepted": {
+        "task": "sending.tasks.forget_accepted",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 3600},
+    },
     "check-due-domains": {
         "task": "domains.tasks.check_due_domains",
         "schedule": timedelta(seconds=15),

@@ -45,6 +45,10 @@ PUBLIC_HOST = urlsplit(MAILPUSH_PUBLIC_URL).hostname or "localhost"
 MAILPUSH_WEB_BIND = env.bind("MAILPUSH_WEB_BIND", "127.0.0.1:8000")
 MAILPUSH_SUBMISSION_BIND = env.binds("MAILPUSH_SUBMISSION_BIND", "127.0.0.1:2587")
 MAILPUSH_MX_BIND = env.bind("MAILPUSH_MX_BIND", "127.0.0.1:2526")
+# What the submission door takes: attachments of 15 MB, which base64 makes a third larger; DirectMail's 100 recipients.
+MAILPUSH_MAX_MESSAGE_BYTES = env.number("MAILPUSH_MAX_MESSAGE_BYTES", 22 * 2**20, lowest=65_536, highest=2**30)
+MAILPUSH_MAX_RECIPIENTS = env.number("MAILPUSH_MAX_RECIPIENTS", 100, lowest=1, highest=10_000)
+MAILPUSH_RECEIVED = env.choice("MAILPUSH_RECEIVED", "short", ("short", "client"))
 
 # ── Delivery ────────────────────────────────────────────────────────────────────────────────────
 MAILPUSH_DELIVERY = env.choice("MAILPUSH_DELIVERY", "sandbox", DELIVERY_MODES)

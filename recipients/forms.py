@@ -22,7 +22,7 @@ class ListForm(forms.Form):
     alias = forms.CharField(
         label=_("Alias address"),
         max_length=254,
-        help_text=_("An e-mail address that names the list in API calls, such as customers@example.com."),
+        help_text=_("An e-mail address that names the list in API and SMTP calls, such as customers@example.com."),
     )
     description = forms.CharField(label=_("Description"), max_length=200, required=False)
 

@@ -225,3 +225,13 @@ class Suppression(models.Model):
         """The message that is the evidence, where one is."""
         found = MESSAGE_SOURCE.fullmatch(self.source)
         return int(found[1]) if found else None
+
+    def is_binding(self, *, domain: str, sender: str) -> bool:
+        """Return whether it keeps its account from sending through this domain and sender address (as `binding`)."""
+        match self.scope:
+            case self.Scope.DOMAIN:
+                return self.scope_value == domain.lower()
+            case self.Scope.SENDER:
+                return self.scope_value == sender.lower()
+            case _:
+                return True

@@ -39,6 +39,9 @@ class SenderQuerySet(models.QuerySet["Sender"]):
 class Sender(models.Model):
     """An address mail is sent from. Address and type never change after creation."""
 
+    # Whose SMTP password lets in the whole domain, under the domain's name; the account part is DirectMail's.
+    DOMAIN_LOGIN = "domain-auth-created-by-system"
+
     account = models.ForeignKey(Account, models.CASCADE, related_name="senders")
     domain = models.ForeignKey(Domain, models.PROTECT, related_name="senders")
     address = models.CharField(_("address"), max_length=254)  # lower case
@@ -89,6 +92,15 @@ class Sender(models.Model):
     @property
     def has_smtp(self) -> bool:
         return bool(self.smtp_password_hash)
+
+    @property
+    def is_domain_login(self) -> bool:
+        return self.address.partition("@")[0] == self.DOMAIN_LOGIN
+
+    @property
+    def smtp_user(self) -> str:
+        """The user name at the submission door."""
+        return self.domain.name if self.is_domain_login else self.address
 
     @property
     def usable_reply_to(self) -> str:

@@ -7,7 +7,7 @@ from celery import shared_task
 from celery.signals import worker_shutdown, worker_shutting_down
 from django.utils import timezone
 
-from sending import expansion, hygiene, returns
+from sending import acceptance, expansion, hygiene, returns
 from sending.delivery import engine, waking
 
 SITES_AT_ONCE = 50  # lanes in one wake-up: small mailings go to thousands of sites
@@ -73,6 +73,12 @@ def suppress_unreachable() -> None:
 def purge_returned() -> None:
     """Delete returned mail that has been kept long enough (every hour)."""
     returns.purge(now=timezone.now())
+
+
+@shared_task
+def forget_accepted() -> None:
+    """Drop the keys by which repeated submissions are recognised, once nobody repeats them (every hour)."""
+    acceptance.purge(now=timezone.now())
 
 
 @worker_shutting_down.connect

@@ -66,8 +66,8 @@ def open_account(user: User, *, now: datetime, name: str = "") -> Membership:
 
 
 @transaction.atomic
-def change_settings(*, by: Actor, name: str, time_zone: str) -> None:
-    """Rename the account and set where its days begin.
+def change_settings(*, by: Actor, name: str, time_zone: str, directmail_replies: bool | None = None) -> None:
+    """Rename the account, set where its days begin, and which reply codes its programs get over SMTP (None: as now).
 
     :raises NameMissing: the name is empty.
     :raises UnknownTimeZone: the time zone database does not have it.
@@ -78,12 +78,21 @@ def change_settings(*, by: Actor, name: str, time_zone: str) -> None:
     must_be_known(time_zone)
 
     account = by.account
-    before = {"name": account.name, "time_zone": account.time_zone}
+    before = _settings(account)
     account.name, account.time_zone = " ".join(name.split()), time_zone  # it stands in subjects of mails
-    account.save(update_fields=["name", "time_zone"])
-    after = {"name": account.name, "time_zone": account.time_zone}
-    if after != before:
+    if directmail_replies is not None:
+        account.directmail_replies = directmail_replies
+    account.save(update_fields=list(before))
+    if (after := _settings(account)) != before:
         audit.record("account.changed", by=by, target=account, before=before, after=after)
+
+
+def _settings(account: Account) -> dict[str, str | bool]:
+    return {
+        "name": account.name,
+        "time_zone": account.time_zone,
+        "directmail_replies": account.directmail_replies,
+    }
 
 
 @transaction.atomic

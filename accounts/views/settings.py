@@ -19,7 +19,12 @@ from accounts.services import accounts, members
 @member_required()
 def settings(request: AccountRequest) -> HttpResponse:
     account = request.account
-    form = AccountForm(request.POST or None, initial={"name": account.name, "time_zone": account.time_zone})
+    present = {
+        "name": account.name,
+        "time_zone": account.time_zone,
+        "directmail_replies": account.directmail_replies,
+    }
+    form = AccountForm(request.POST or None, initial=present)
     if request.method == "POST" and form.is_valid():
         with reporting(request, _("The account has been changed."), form=form):
             accounts.change_settings(by=request.actor, **form.cleaned_data)

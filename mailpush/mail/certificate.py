@@ -1,4 +1,7 @@
-"""A self-signed certificate for SMTP doors, made at each start: opportunistic peers encrypt and ask for no more."""
+"""Certificates of SMTP doors: the operator's, read again when it is renewed, or a self-signed one made at each start.
+
+Opportunistic peers encrypt with either; mail programs that check the name need the operator's.
+"""
 
 import ssl
 import tempfile
@@ -9,6 +12,56 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+# As certbot names them, so that its folder can be linked.
+CHAIN, KEY = "fullchain.pem", "privkey.pem"
+
+
+class BadCertificate(Exception):
+    """The operator's files cannot be used; the message says why."""
+
+
+class DoorCertificate:
+    """A server's TLS context, and the files it follows."""
+
+    def __init__(self, hostname: str, folder: Path) -> None:
+        """Take the certificate in `folder`, or make one for `hostname` where there is none.
+
+        :raises BadCertificate: the files are there, but of no use.
+        """
+        self._chain, self._key = folder / CHAIN, folder / KEY
+        self._seen = self._stamp()
+        self.is_own = self._seen is None
+        self.context = server_context(hostname) if self._seen is None else self._read()
+
+    def follow(self) -> bool:
+        """Use the files for new connections where they have changed; return whether they have.
+
+        :raises BadCertificate: they are of no use yet; the one in use stays, and the next call looks again.
+        """
+        stamp = self._stamp()
+        if stamp is None or stamp == self._seen:
+            return False
+        self._read()  # tried on a context of its own: a failure would leave the one in use without a key
+        self.context.load_cert_chain(self._chain, self._key)
+        self._seen, self.is_own = stamp, False
+        return True
+
+    def _read(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            context.load_cert_chain(self._chain, self._key)
+        except OSError as error:  # ssl.SSLError is one
+            raise BadCertificate(f"The certificate in {self._chain.parent} cannot be used: {error}.") from error
+        return context
+
+    def _stamp(self) -> tuple[int, ...] | None:
+        """Return what tells two versions of the files apart; None where there is no pair."""
+        try:
+            stats = self._chain.stat(), self._key.stat()
+        except OSError:
+            return None
+        return tuple(number for stat in stats for number in (stat.st_mtime_ns, stat.st_size, stat.st_ino))
 
 
 def server_context(hostname: str) -> ssl.SSLContext:

@@ -100,7 +100,7 @@ class Conversation:
                 reply = bad.reply
                 self._errors += 1
             if reply:
-                self._intake.say(reply)
+                self._intake.say(session.spoken(reply))
                 if reply.code in {GOODBYE.code, SHUTTING_DOWN}:
                     return
             if self._errors >= self._limits.errors:
@@ -162,7 +162,8 @@ class Conversation:
         except OSError as error:
             raise PeerGone from error
         self._reset()
-        session.is_encrypted, session.helo, session.user, session.account = True, "", "", None
+        session.is_encrypted, session.helo, session.user = True, "", ""
+        session.account, session.codes = None, {}
 
     def _may_login(self) -> bool:
         match self._service.auth:
@@ -170,6 +171,8 @@ class Conversation:
                 return False
             case AuthPolicy.TLS:
                 return self._session.is_encrypted
+            case AuthPolicy.ANYWHERE:
+                return True
             case AuthPolicy.TLS_OR_LOOPBACK:
                 return self._session.is_encrypted or ipaddress.ip_address(self._session.peer).is_loopback
 

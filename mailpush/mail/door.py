@@ -1,12 +1,16 @@
 """What an SMTP door decides about its visitors, what it may know of them, and what it is spared."""
 
+import ipaddress
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
 from mailpush.mail.envelope import Envelope, Params
 from mailpush.mail.replies import Reply
+
+IPV6 = 6
 
 
 class AuthPolicy(StrEnum):
@@ -15,6 +19,7 @@ class AuthPolicy(StrEnum):
     NONE = "none"
     TLS = "tls"
     TLS_OR_LOOPBACK = "tls_or_loopback"
+    ANYWHERE = "anywhere"  # passwords may be read on the way
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,22 @@ class Session:
     user: str = ""  # proved by AUTH
     envelope: Envelope | None = None
     account: Any = field(default=None, repr=False)  # the door's own: who this is, as its `auth` found out
+    # Codes that this visitor's program expects instead of ours, by our code and enhanced code ("552 5.3.4").
+    codes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def network(self) -> str:
+        """What counts as one client: an IPv4 address, or the /64 that one IPv6 customer has to himself."""
+        address = ipaddress.ip_address(self.peer)
+        if address.version == IPV6:
+            return str(ipaddress.ip_network((address, 64), strict=False))
+        return self.peer
+
+    def spoken(self, reply: Reply) -> Reply:
+        """Return the reply as this visitor's program expects it."""
+        enhanced, _, words = reply.text.partition(" ")
+        code = self.codes.get(f"{reply.code} {enhanced}")
+        return Reply(code, f"{code // 100}{enhanced[1:]} {words}") if code else reply
 
 
 class Door(Protocol):

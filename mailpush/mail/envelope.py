@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from mailpush.mail.replies import Reply
 
@@ -45,6 +46,7 @@ class Envelope:
     mail_from: str
     params: Params
     rcpts: list[Recipient] = field(default_factory=list)
+    note: Any = None  # the door's own, kept from RCPT to DATA
 
     @property
     def is_utf8(self) -> bool:

@@ -5,7 +5,6 @@ door decides is in `door`, the conversation in `conversation`.
 """
 
 import asyncio
-import ipaddress
 import socket
 import ssl
 from collections import Counter
@@ -80,14 +79,15 @@ class Listener:
     def admit(self, wire: Wire) -> None:
         """Begin a conversation, or say why not."""
         peer = str((wire.transport.get_extra_info("peername") or ["0.0.0.0"])[0]).partition("%")[0]  # noqa: S104
-        network = _network(peer)
+        session = Session(peer, is_encrypted=self._is_encrypted)
+        network = session.network
         limits = self._service.limits
         if self.connections >= limits.connections or self._per_ip[network] >= limits.connections_per_ip:
             whose = "from your network" if self.connections < limits.connections else "to this server"
             wire.write(Reply(SHUTTING_DOWN, f"4.7.0 Too many connections {whose}; try again later").encode())
             wire.transport.close()
             return
-        conversation = Conversation(wire, self._service, Session(peer, is_encrypted=self._is_encrypted))
+        conversation = Conversation(wire, self._service, session)
         task = asyncio.get_running_loop().create_task(conversation.run())
         self._inside[task] = conversation
         self._per_ip[network] += 1
@@ -126,11 +126,3 @@ class Arrival(Wire):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._listener.admit(self)
-
-
-def _network(peer: str) -> str:
-    """Return what counts as one client: an IPv4 address, or the /64 that one IPv6 customer has to himself."""
-    address = ipaddress.ip_address(peer)
-    if address.version == 6:  # noqa: PLR2004
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return peer

@@ -37,7 +37,7 @@ class ListBusy(Refusal):
 
 @transaction.atomic
 def create(*, name: str, alias: str, description: str = "", by: Actor, now: datetime) -> RecipientList:
-    """Make an empty list; its alias address names it in API calls.
+    """Make an empty list; its alias address names it in API and SMTP calls.
 
     :raises BadListName: no name, or one that is too long.
     :raises BadAlias: the alias is no e-mail address.

@@ -54,7 +54,8 @@ def create(request: AccountRequest) -> HttpResponse:
                 now=timezone.now(),
             )
             return redirect("senders:detail", pk=sender.pk)
-    return render(request, "senders/create.html", {"form": form, "has_domains": bool(domains)})
+    shown = {"form": form, "has_domains": bool(domains), "domain_login": Sender.DOMAIN_LOGIN}
+    return render(request, "senders/create.html", shown)
 
 
 @require_GET

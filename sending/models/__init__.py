@@ -1,5 +1,6 @@
 """Contents, batches, messages, the queue's chunks and lanes, providers, and the ledger of events."""
 
+from sending.models.acceptance import Acceptance
 from sending.models.batch import Batch
 from sending.models.content import AddressType, Content
 from sending.models.event import Event
@@ -12,6 +13,7 @@ from sending.models.strict_transport import StrictTransport
 
 __all__ = [
     "UNROUTED",
+    "Acceptance",
     "AddressType",
     "Batch",
     "Chunk",

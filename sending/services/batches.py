@@ -128,7 +128,19 @@ def _place(wanted: Order, *, by: Actor, now: datetime) -> Batch:
 
 def check(wanted: Order, *, now: datetime) -> None:
     """Refuse what `order` would refuse, without ordering; the quota is looked at when it is spent."""
-    sender = wanted.sender
+    check_sender(wanted.sender)
+    if not wanted.template.may_be_sent:
+        raise TemplateNotApproved(
+            _("“%(name)s” has no approved version. Submit it for review first.") % {"name": wanted.template},
+            field="template",
+        )
+    check_list(wanted.list)
+    if wanted.at is not None and not now < wanted.at <= now + FURTHEST:
+        raise BadSchedule(_("Choose a time in the future, within a year."), field="at")
+
+
+def check_sender(sender: Sender) -> None:
+    """:raises SenderNotUsable: not a batch sender, or its domain is not verified."""
     if sender.stream != Stream.BATCH:
         raise SenderNotUsable(
             _("%(address)s is for triggered mail. Choose a sender address of type batch.") % {"address": sender},
@@ -140,15 +152,12 @@ def check(wanted: Order, *, now: datetime) -> None:
             % {"address": sender, "domain": sender.domain},
             field="sender",
         )
-    if not wanted.template.may_be_sent:
-        raise TemplateNotApproved(
-            _("“%(name)s” has no approved version. Submit it for review first.") % {"name": wanted.template},
-            field="template",
-        )
-    if not wanted.list.count:
-        raise ListEmpty(_("Nobody is on “%(name)s” yet.") % {"name": wanted.list}, field="list")
-    if wanted.at is not None and not now < wanted.at <= now + FURTHEST:
-        raise BadSchedule(_("Choose a time in the future, within a year."), field="at")
+
+
+def check_list(audience: RecipientList) -> None:
+    """:raises ListEmpty: nobody is on it."""
+    if not audience.count:
+        raise ListEmpty(_("Nobody is on “%(name)s” yet.") % {"name": audience}, field="list")
 
 
 def pause(batch: Batch, *, by: Actor) -> None:

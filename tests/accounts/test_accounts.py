@@ -47,13 +47,13 @@ def test_long_address_still_names_an_account(now):
 
 
 def test_settings_are_changed_and_written_down(actor, stranger):
-    accounts.change_settings(by=actor, name=" New name ", time_zone="Asia/Shanghai")
+    accounts.change_settings(by=actor, name=" New name ", time_zone="Asia/Shanghai", directmail_replies=True)
 
     account = Account.objects.get(pk=actor.account.pk)
     assert (account.name, account.time_zone) == ("New name", "Asia/Shanghai")
     assert AuditEntry.objects.get(account=account).details == {
-        "before": {"name": "Example Ltd", "time_zone": "UTC"},
-        "after": {"name": "New name", "time_zone": "Asia/Shanghai"},
+        "before": {"name": "Example Ltd", "time_zone": "UTC", "directmail_replies": False},
+        "after": {"name": "New name", "time_zone": "Asia/Shanghai", "directmail_replies": True},
     }
     assert Account.objects.get(pk=stranger.account.pk).name == "Strangers Inc"
 

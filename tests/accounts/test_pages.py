@@ -101,10 +101,13 @@ def test_buttons_work_for_the_roles_they_are_for(account, member, client_of, nam
 
 
 def test_settings_are_changed(owner_client):
-    response = owner_client.post(url("settings"), {"name": "New name", "time_zone": "Asia/Shanghai"}, follow=True)
+    answers = {"name": "New name", "time_zone": "Asia/Shanghai", "directmail_replies": "on"}
+
+    response = owner_client.post(url("settings"), answers, follow=True)
 
     assert shown(response) == ["The account has been changed."]
     assert 'value="New name"' in response.content.decode()
+    assert response.context["form"].initial["directmail_replies"]
 
 
 def test_settings_page_shows_the_quota(owner_client):

@@ -9,7 +9,7 @@ import pytest
 
 from tests.interop.programs import HOST, Nsd, Postfix, Program, must_be_root
 from tests.mailpush.mail.smtp_kit import server_tls
-from tests.sending.conftest import deliver, private_key, sender, start_batch  # noqa: F401 fixtures
+from tests.sending.conftest import deliver, internet, private_key, sender, start_batch  # noqa: F401 fixtures
 
 PLATFORM = (
     "platform A 127.0.0.1",

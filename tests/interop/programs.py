@@ -250,6 +250,67 @@ def _opened(dumped: bytes) -> tuple[dict[str, str], bytes]:
     return {name: value for name, _, value in notes}, b"\r\n".join(line.rstrip(b"\r") for line in lines[ours:])
 
 
+class PostfixRelay(Program):
+    """A Postfix that takes mail on this machine and hands it to a smart host, with a login and over TLS."""
+
+    MAIN = """
+compatibility_level = 3.6
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+queue_directory = {folder}/queue
+data_directory = {folder}/data
+maillog_file = {folder}/mail.log
+maillog_file_prefixes = {folder}
+myhostname = office.shop.example
+mydestination =
+alias_maps =
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mynetworks = 127.0.0.0/8
+message_size_limit = 0
+smtpd_peername_lookup = no
+smtpd_relay_restrictions = permit_mynetworks, reject
+relayhost = [127.0.0.1]:{door}
+smtp_tls_security_level = encrypt
+smtp_tls_wrappermode = {wrapped}
+smtp_sasl_auth_enable = yes
+smtp_sasl_password_maps = texthash:{folder}/passwords
+smtp_sasl_security_options = noanonymous
+"""
+    MASTER = """
+{port} inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+proxymap unix - - n - - proxymap
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+smtp unix - - n - - smtp
+relay unix - - n - - smtp
+error unix - - n - - error
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+    def __init__(self, folder: Path, *, door: int, is_wrapped: bool, user: str, password: str) -> None:
+        super().__init__(folder)
+        for name in ("queue", "data"):
+            (folder / name).mkdir()
+        shutil.chown(folder / "data", "postfix")
+        (folder / "passwords").write_text(f"[127.0.0.1]:{door} {user}:{password}\n")
+        wrapped = "yes" if is_wrapped else "no"
+        (folder / "main.cf").write_text(self.MAIN.format(folder=folder, door=door, wrapped=wrapped))
+        (folder / "master.cf").write_text(self.MASTER.format(port=f"{HOST}:{self.port}"))
+        self.command = [program("postfix"), "-c", str(folder), "start-fg"]
+
+    def stop(self) -> None:
+        subprocess.run([self.command[0], "-c", str(self.folder), "stop"], check=False, capture_output=True)
+        super().stop()
+
+
 class Postfix(Program):
     """A whole Postfix for the domains of its mailboxes, with STARTTLS; `extra` are lines of main.cf."""
 

@@ -116,6 +116,19 @@ def test_generated_password_is_shown_once(owner_client, sender):
     assert password not in owner_client.get(url("detail", sender.pk)).text
 
 
+def test_domain_login_shows_the_domain_as_user(owner_client):
+    domain = DomainFactory(account=owner_client.account, name="mail.example.com")
+    sender = SenderFactory(
+        account=owner_client.account, domain=domain, address=f"{Sender.DOMAIN_LOGIN}@mail.example.com"
+    )
+
+    page = owner_client.get(url("detail", sender.pk)).text
+
+    assert "<code>mail.example.com</code>" in page
+    assert "sends from any address at mail.example.com" in page
+    assert Sender.DOMAIN_LOGIN in owner_client.get(url("create")).text
+
+
 def test_smtp_is_closed(owner_client, sender):
     owner_client.post(url("password-generate", sender.pk))
 

@@ -21,7 +21,7 @@ from sending.delivery.desk import Desk
 from sending.models import UNROUTED, AddressType, Batch, Chunk, Content, Lane, Message
 from tests.factories import RecipientFactory, RecipientListFactory, SenderFactory
 
-UNBOUNDED = Limits(connections_per_ip=1000)
+UNBOUNDED = Limits(message_size=2**26, connections_per_ip=1000)
 
 
 class Internet:

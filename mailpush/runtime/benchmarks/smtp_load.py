@@ -1,10 +1,17 @@
-"""A load of SMTP submissions: clients that log in once and send one mail after the other, commands pipelined."""
+"""A load of SMTP submissions: clients that log in once and send one mail after the other, commands pipelined.
+
+As a program it is a load in a process of its own: `python -m mailpush.runtime.benchmarks.smtp_load LOAD-AS-JSON`.
+"""
 
 import asyncio
 import base64
+import json
+import subprocess
+import sys
 import time
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 SUBMITTED = b"MAIL FROM:<%b>\r\nRCPT TO:<%b>\r\nDATA\r\n"
 
@@ -21,49 +28,88 @@ class Load:
     port: int
     sender: str
     password: str
-    message: bytes  # CRLF line ends, no line begins with a dot
-
-
-async def submit(load: Load, *, messages: int, clients: int) -> tuple[float, list[float]]:
-    """Send through so many connections at a time; return seconds in all, and those each message waited for its 250."""
-    numbers = iter(range(messages))
-    waits: list[float] = []
-    lines = [await log_in(load.host, load.port, user=load.sender, password=load.password) for _ in range(clients)]
-    begun = time.perf_counter()
-    try:
-        await asyncio.gather(*(_send(load, line, numbers, waits) for line in lines))
-        return time.perf_counter() - begun, waits
-    finally:
-        for line in lines:
-            line.writer.close()
+    message: str  # ASCII, CRLF line ends, no line begins with a dot; each one gets a Message-ID of its own
+    messages: int
+    clients: int
+    name: str  # no two loads of a run have the same, so neither have their Message-IDs
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One connection."""
+class Answered:
+    """How long the load took, and how long each message waited for its 250; in seconds."""
 
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+    seconds: float
+    waits: list[float]
+
+
+def apply(load: Load) -> Answered:
+    """Have a process of its own send the load.
+
+    :raises Refused: the server did not take a command.
+    """
+    command = [sys.executable, "-m", "mailpush.runtime.benchmarks.smtp_load", json.dumps(asdict(load))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 ourselves
+    if done.returncode:
+        raise Refused(done.stderr.strip().rpartition("\n")[2])
+    return Answered(**json.loads(done.stdout))
+
+
+class Line(asyncio.Protocol):
+    """One connection; a protocol rather than streams, so that the load costs little beside what it measures."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._replies: deque[bytes] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._is_lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self._buffer = (self._buffer + data).split(b"\r\n")
+        self._replies.extend(line for line in lines if line[3:4] != b"-")
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 asyncio's signature
+        self._is_lost = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def write(self, octets: bytes) -> None:
+        self._transport.write(octets)
+
+    def close(self) -> None:
+        self._transport.close()
 
     async def expect(self, code: bytes) -> bytes:
-        """Read one reply, however many lines it has, and return the last.
+        """Read one reply and return its last line.
 
         :raises Refused: it has another code.
+        :raises EOFError: the connection has ended.
         """
-        while (line := await self.reader.readuntil(b"\r\n"))[3:4] == b"-":
-            pass
-        if not line.startswith(code):
-            raise Refused(line.decode(errors="replace").strip())
-        return line
+        while not self._replies:
+            if self._is_lost:
+                raise EOFError
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        reply = self._replies.popleft()
+        if not reply.startswith(code):
+            raise Refused(reply.decode(errors="replace"))
+        return reply
 
     async def ask(self, command: bytes, code: bytes) -> bytes:
-        self.writer.write(command + b"\r\n")
+        self.write(command + b"\r\n")
         return await self.expect(code)
 
 
 async def log_in(host: str, port: int, *, user: str, password: str) -> Line:
     """Connect and greet; without a password nobody logs in."""
-    line = Line(*await asyncio.open_connection(host, port))
+    _, line = await asyncio.get_running_loop().create_connection(Line, host, port)
     await line.expect(b"220")
     await line.ask(b"EHLO load.example", b"250")
     if password:
@@ -72,13 +118,31 @@ async def log_in(host: str, port: int, *, user: str, password: str) -> Line:
     return line
 
 
+async def _submit(load: Load) -> Answered:
+    numbers = iter(range(load.messages))
+    waits: list[float] = []
+    lines = [await log_in(load.host, load.port, user=load.sender, password=load.password) for _ in range(load.clients)]
+    begun = time.perf_counter()
+    try:
+        await asyncio.gather(*(_send(load, line, numbers, waits) for line in lines))
+        return Answered(time.perf_counter() - begun, waits)
+    finally:
+        for line in lines:
+            line.close()
+
+
 async def _send(load: Load, line: Line, numbers: Iterator[int], waits: list[float]) -> None:
-    sender = load.sender.encode()
+    sender, message = load.sender.encode(), load.message.encode() + b".\r\n"
+    name = load.name.encode()
     for number in numbers:
         begun = time.perf_counter()
-        line.writer.write(SUBMITTED % (sender, b"reader-%d@north.example" % number))
+        line.write(SUBMITTED % (sender, b"reader-%d@north.example" % number))
         for code in (b"250", b"250", b"354"):
             await line.expect(code)
-        line.writer.write(load.message + b".\r\n")
+        line.write(b"Message-ID: <%b.%d@load.example>\r\n" % (name, number) + message)
         await line.expect(b"250")
         waits.append(time.perf_counter() - begun)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(asdict(asyncio.run(_submit(Load(**json.loads(sys.argv[1])))))))

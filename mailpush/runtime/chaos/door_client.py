@@ -46,7 +46,7 @@ class DoorClient:
                 async with asyncio.timeout(ANSWERS_WITHIN):
                     self.promised.append(await self._send(line, next(numbers)))
         finally:
-            line.writer.close()
+            line.close()
 
     async def _send(self, line: Line, number: int) -> int:
         """Submit one message and return the id it was accepted as."""

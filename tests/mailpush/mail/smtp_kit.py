@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+import ipaddress
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -173,9 +174,10 @@ def codes(answers: bytes) -> list[int]:
 
 
 def server_tls(folder: Path) -> ssl.SSLContext:
-    """Return TLS for "mx.test" with a certificate nobody vouches for; it is kept in `folder`."""
+    """Return TLS for "mx.test" and HOST with a certificate nobody vouches for; it is kept in `folder`."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mx.test")])
+    names = [x509.DNSName("mx.test"), x509.IPAddress(ipaddress.ip_address(HOST))]
     now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -185,7 +187,7 @@ def server_tls(folder: Path) -> ssl.SSLContext:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("mx.test")]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mailpush.mail.client import TlsPolicy, connect
 from mailpush.mail.envelope import Recipient
 from mailpush.mail.replies import Reply
-from mailpush.mail.server import AuthPolicy, Limits
+from mailpush.mail.server import AuthPolicy, Limits, Session, listen
 from tests.mailpush.mail.smtp_kit import HOST, Mailroom, client_tls, codes, open_door, raw, server_tls
 
 EHLO = b"EHLO me.test\r\n"
@@ -437,3 +437,36 @@ def test_bodies_arrive_as_they_were_sent(bodies, chunking):
         return [content for _, content in door.taken]
 
     assert asyncio.run(carry()) == [body or b"\r\n" for body in bodies if b"X-" not in body]
+
+
+async def test_visitor_may_expect_other_codes(door):
+    class Old(Mailroom):
+        async def auth(self, session, user, password):
+            session.codes = {"552 5.3.4": 557, "550 5.1.1": 559}
+
+    async with open_door(Old(), auth=AuthPolicy.ANYWHERE, limits=Limits(message_size=10)) as listener:
+        login = b"AUTH PLAIN " + _b64(b"\0u\0right") + b"\r\n"
+        gone = (
+            b"MAIL FROM:<a@a.test>\r\nRCPT TO:<gone@b.test>\r\nRCPT TO:<b@b.test>\r\nDATA\r\n"
+            + b"a" * 99
+            + b"\r\n.\r\n"
+        )
+        answers = await raw(listener.port, EHLO + login + gone + QUIT)
+
+    assert codes(answers) == [220, 250, 235, 250, 559, 250, 354, 557, 221]
+    assert b"559 5.1.1 No such user" in answers
+
+
+def test_one_ipv6_customer_is_one_client():
+    assert Session("2001:db8:1:2:3::4").network == Session("2001:db8:1:2::9").network == "2001:db8:1:2::/64"
+    assert Session("192.0.2.1").network == "192.0.2.1"
+
+
+async def test_several_processes_may_listen_on_one_port():
+    one = await listen(Mailroom(), HOST, 0, hostname="mx.test", reuse_port=True)
+    other = await listen(Mailroom(), HOST, one.port, hostname="mx.test", reuse_port=True)
+    ports = one.port, other.port
+    for listener in (one, other):
+        await listener.close(grace=1)
+
+    assert ports[0] == ports[1]

@@ -18,7 +18,7 @@ from mailpush.sandbox.world import World
 
 SINK_NAME = "sink.sandbox.test"
 # The whole world sends from one address here.
-LIMITS = Limits(connections=5000, connections_per_ip=5000)
+LIMITS = Limits(message_size=64 * 1024 * 1024, connections=5000, connections_per_ip=5000)
 
 
 class Command(BaseCommand):

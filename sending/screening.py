@@ -1,0 +1,73 @@
+"""What a door must know of recipients before it takes them, asked for many at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from accounts import quotas
+from senders.models import Sender
+from sending.statements import document, executed
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """May this login write to an address, as this author? Both addresses are as `Address.key` has them."""
+
+    sender: Sender
+    author: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What stands against it, and what the address stands for."""
+
+    reason: str = ""  # of the suppression that binds the sender, empty where none does
+    is_everybodys: bool = False  # nobody on the platform may write there
+    list_id: int | None = None  # the account's list whose alias it is
+    left: int = 0  # messages the account may still send today and this month
+
+
+# One look-up by index for each side of each question. A quota that was last used on an earlier day is whole.
+ASK = """
+SELECT s.reason, s.account_id IS NULL, l.id,
+       LEAST(a.daily_quota - CASE WHEN u.day >= w.day THEN u.day_used ELSE 0 END,
+             a.monthly_quota - CASE WHEN u.month >= w.month THEN u.month_used ELSE 0 END)
+FROM jsonb_to_recordset(%(questions)s)
+     AS w(place int, account_id bigint, domain text, sender text, key text, day date, month date)
+JOIN accounts_account a ON a.id = w.account_id
+LEFT JOIN accounts_quotause u ON u.account_id = a.id
+LEFT JOIN LATERAL (
+    SELECT x.reason, x.account_id FROM recipients_suppression x
+    WHERE x.address = w.key AND (x.account_id = w.account_id OR x.account_id IS NULL)
+      AND (x.scope = 'account' OR (x.scope = 'domain' AND x.scope_value = w.domain)
+           OR (x.scope = 'sender' AND x.scope_value = w.sender))
+    ORDER BY x.account_id NULLS FIRST LIMIT 1
+) s ON true
+LEFT JOIN recipients_recipientlist l
+       ON l.account_id = w.account_id AND lower(l.alias) = w.key AND l.deleted_at IS NULL
+ORDER BY w.place
+"""
+
+
+def ask(questions: Sequence[Question], *, now: datetime) -> list[Finding]:
+    """Return a finding for each question."""
+    days: dict[int, date] = {}
+    for each in questions:
+        account = each.sender.account
+        if account.pk not in days:
+            days[account.pk] = quotas.today(account, now)
+    asked = [
+        {
+            "place": place,
+            "account_id": each.sender.account_id,
+            "domain": each.sender.domain.name,
+            "sender": each.author,
+            "key": each.key,
+            "day": days[each.sender.account_id],
+            "month": days[each.sender.account_id].replace(day=1),
+        }
+        for place, each in enumerate(questions)
+    ]
+    rows = executed(ASK, {"questions": document(asked)})
+    return [Finding(reason or "", bool(everybodys), list_id, left) for reason, everybodys, list_id, left in rows]
