@@ -36,6 +36,8 @@ def environment(mx_port):
     return {
         **os.environ,
         "DATABASE_URL": url._replace(path=f"/{connection.settings_dict['NAME']}").geturl(),
+        # Written differently, it is no embedded server to them, which the last command to leave would stop.
+        "MAILPUSH_REDIS_URL": f"{settings.MAILPUSH_REDIS_URL}?db=0",
         "CELERY_BROKER_URL": settings.CELERY_BROKER_URL,
         "MAILPUSH_MX_BIND": f"{HOST}:{mx_port}",
         "MAILPUSH_ENCRYPTION_KEYS": ",".join(settings.MAILPUSH_ENCRYPTION_KEYS),
