@@ -63,7 +63,8 @@ class ContentComposer:
         trace = return_path.trace(message.pk, now=now)
         sender = return_path.envelope_sender(trace, domain=self._domain) if self._is_random else self._sender
         data = b"%b%b%b\r\n%b" % (return_path.trace_field(trace), signature, headers, body)
-        return Mail(sender, message.recipient, data, return_path.wishes(trace, message.recipient))
+        wishes = return_path.wishes(trace, message.recipient)
+        return Mail(sender, message.recipient, data, wishes, smtputf8=not headers.isascii())
 
     def _compile(self, content: Content) -> None:
         self._subject = rendering.compile(content.subject, escape=False)

@@ -36,6 +36,7 @@ class Mail(NamedTuple):
     recipient: str
     data: bytes
     dsn: Dsn | None = None
+    smtputf8: bool = False  # the headers need it
 
 
 class Composer(Protocol):
