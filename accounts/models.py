@@ -66,6 +66,8 @@ class Account(models.Model):
     is_platform = models.BooleanField(default=False, editable=False)
     daily_quota = models.PositiveIntegerField(_("messages a day"), default=200_000)
     monthly_quota = models.PositiveIntegerField(_("messages a month"), default=6_000_000)
+    # Mail of the account's programs is taken from its allowed addresses alone.
+    is_ip_protected = models.BooleanField(_("sends from allowed addresses only"), default=False)
     # Days of quota and statistics begin at midnight here.
     time_zone = models.CharField(_("time zone of statistics"), max_length=64, default="UTC")
     # At the submission door, for programs written for DirectMail that look for its numbers.
@@ -186,6 +188,24 @@ class QuotaUse(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account}: {self.day_used} on {self.day}"
+
+
+class AllowedAddresses(models.Model):
+    """Internet addresses that an account's programs may send from, once it is protected: `first` to `last`."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="allowed_addresses")
+    written = models.CharField(max_length=100)  # as its owner wrote it: one address, a range, or a network
+    first = models.GenericIPAddressField()
+    last = models.GenericIPAddressField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "first", "last"], name="allowed_addresses_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.written
 
 
 class AuditEntry(models.Model):

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account
 from mailpush.lib import encryption
+from mailpush.mail import dkim
 from mailpush.mail.addresses import display_domain
 
 
@@ -143,6 +144,11 @@ class DkimKey(models.Model):
     @property
     def private_key(self) -> str:
         return encryption.decrypt(self.encrypted_private_key)
+
+    @property
+    def bits(self) -> int:
+        """The length of an RSA key, as its public half tells."""
+        return dkim.record_bits(self.public_record)
 
 
 class RecordCheck(models.Model):

@@ -37,6 +37,16 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(hours=1),
         "options": {"expires": 3600},
     },
+    "resume-address-files": {
+        "task": "sending.tasks.resume_address_files",
+        "schedule": timedelta(seconds=60),
+        "options": {"expires": 120},
+    },
+    "purge-uploads": {
+        "task": "mailpush.rpc.tasks.purge_uploads",
+        "schedule": timedelta(minutes=10),
+        "options": {"expires": 600},
+    },
     "check-due-domains": {
         "task": "domains.tasks.check_due_domains",
         "schedule": timedelta(seconds=15),

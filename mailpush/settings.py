@@ -87,6 +87,7 @@ APPEND_SLASH = True
 INSTALLED_APPS = [
     "mailpush.runtime",
     "mailpush.sandbox",
+    "mailpush.rpc",
     "stats",
     "sending",
     "templates_app",
@@ -112,6 +113,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "mailpush.rpc.middleware.RpcDoorMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",

@@ -2,7 +2,7 @@
 
 | below           | is                                                        |
 |-----------------|-----------------------------------------------------------|
-| `/`             | redirect to the console                                   |
+| `/`             | redirect to the console; the DirectMail-compatible API    |
 | `/console/…`    | pages of the apps, one module each                        |
 | `/accounts/…`   | sign-up, login, second factor                             |
 | `/admin/…`      | review desk and operations                                |
@@ -23,6 +23,7 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
     path("console/sandbox/", include("mailpush.sandbox.urls")),
+    path("console/api/", include("mailpush.rpc.urls")),
     path("console/", include("domains.urls")),
     path("console/", include("senders.urls")),
     path("console/", include("recipients.urls")),

@@ -2,6 +2,7 @@
 
 from typing import Self
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -14,6 +15,9 @@ from domains.models import Domain
 
 REPLY_ADDRESS_LENGTH = 60  # manual, "New sender address"
 TAG_LENGTH = 128  # DirectMail's CreateTag
+DESCRIPTION_LENGTH = 200
+POOL_LENGTH = 50
+CONFIG_SET_LENGTH = 50  # name and description, DirectMail's ConfigSetCreate
 
 
 class Stream(models.TextChoices):
@@ -29,6 +33,56 @@ class UnsubscribeScope(models.TextChoices):
     SENDER = "sender", _("this sender address")
     DOMAIN = "domain", _("every sender address of its domain")
     ACCOUNT = "account", _("every sender address of the account")
+
+
+class SourcePoolQuerySet(models.QuerySet["SourcePool"]):
+    def for_account(self, account: Account) -> Self:
+        return self.filter(account=account)
+
+
+class SourcePool(models.Model):
+    """Some of an account's dedicated source addresses, under a name (DirectMail's IP pool)."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="source_pools")
+    name = models.CharField(_("name"), max_length=POOL_LENGTH)
+    ips = ArrayField(models.GenericIPAddressField(), default=list)
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+
+    objects = SourcePoolQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("name"), "account", name="source_pool_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ConfigSetQuerySet(models.QuerySet["ConfigSet"]):
+    def for_account(self, account: Account) -> Self:
+        return self.filter(account=account)
+
+
+class ConfigSet(models.Model):
+    """What several sender addresses have in common: source addresses, and which recipients are refused untried."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="config_sets")
+    name = models.CharField(_("name"), max_length=CONFIG_SET_LENGTH)
+    description = models.CharField(_("description"), max_length=CONFIG_SET_LENGTH, blank=True)
+    pool = models.ForeignKey(SourcePool, models.SET_NULL, null=True, blank=True, related_name="config_sets")
+    is_backing_off = models.BooleanField(default=False)  # DirectMail's IsPublicChannelBackoff, kept for its owner
+    is_validating = models.BooleanField(default=False)
+    # What the examination of an address may not say (sending.services.validation).
+    refused_statuses = ArrayField(models.CharField(max_length=40), default=list)
+    refused_sub_statuses = ArrayField(models.CharField(max_length=40), default=list)
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+
+    objects = ConfigSetQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("name"), "account", name="config_set_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class SenderQuerySet(models.QuerySet["Sender"]):
@@ -60,6 +114,7 @@ class Sender(models.Model):
     # What it is and why: senders.services.senders.
     smtp_password_hash = models.CharField(max_length=255, blank=True)
     is_frozen = models.BooleanField(default=False)
+    config_set = models.ForeignKey("ConfigSet", models.SET_NULL, null=True, blank=True, related_name="senders")
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     deleted_at = models.DateTimeField(null=True)
 
@@ -118,6 +173,7 @@ class Tag(models.Model):
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="tags")
     name = models.CharField(_("name"), max_length=TAG_LENGTH)
+    description = models.CharField(_("description"), max_length=DESCRIPTION_LENGTH, blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     deleted_at = models.DateTimeField(null=True)
 

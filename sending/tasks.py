@@ -7,7 +7,7 @@ from celery import shared_task
 from celery.signals import worker_shutdown, worker_shutting_down
 from django.utils import timezone
 
-from sending import acceptance, expansion, hygiene, returns
+from sending import acceptance, checks, expansion, hygiene, returns
 from sending.delivery import engine, waking
 
 SITES_AT_ONCE = 50  # lanes in one wake-up: small mailings go to thousands of sites
@@ -79,6 +79,18 @@ def purge_returned() -> None:
 def forget_accepted() -> None:
     """Drop the keys by which repeated submissions are recognised, once nobody repeats them (every hour)."""
     acceptance.purge(now=timezone.now())
+
+
+@shared_task
+def check_address_file(*, file_id: int) -> None:
+    checks.check_file(file_id)
+
+
+@shared_task
+def resume_address_files() -> None:
+    """Begin anew what dead workers left (every minute)."""
+    for file_id in checks.unfinished(now=timezone.now()):
+        check_address_file.delay(file_id=file_id)
 
 
 @worker_shutting_down.connect

@@ -1,5 +1,6 @@
 """Sending domains: add, check, delete; hold and release for operators."""
 
+import re
 import secrets
 from datetime import datetime
 
@@ -13,12 +14,13 @@ from accounts.models import Account, Permission
 from domains.checks import advice, records, running
 from domains.checks.advice import Advice
 from domains.checks.records import Record
-from domains.models import DkimKey, Domain
+from domains.models import DkimKey, Domain, RecordCheck
 from mailpush.lib import encryption
 from mailpush.lib.refusals import Refusal
 from mailpush.mail import dkim
 from mailpush.mail.addresses import BadDomain, is_public_suffix, to_ascii_domain
 
+SELECTOR = re.compile(r"(?=.{1,60}$)[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?", re.ASCII)
 DOMAINS_AN_ACCOUNT = 1_000  # as many as DirectMail lists on a page
 
 
@@ -54,11 +56,17 @@ class DomainInUse(Refusal):
     code = "domain_in_use"
 
 
-def create(name: str, *, by: Actor, now: datetime) -> tuple[Domain, list[Advice]]:
+class BadSelector(Refusal):
+    code = "bad_selector"
+
+
+def create(name: str, *, selector: str = "", by: Actor, now: datetime) -> tuple[Domain, list[Advice]]:
     """Add a domain with its DKIM key, look at its DNS once, and return it with what speaks against it.
 
     No transaction may be open around this, as it asks DNS.
 
+    :param selector: where its DKIM record stands; empty lets us choose.
+    :raises BadSelector: it is no DNS label.
     :raises NotADomain: the name is malformed.
     :raises PublicSuffix: it is one like co.uk.
     :raises DomainExists: the account has it.
@@ -66,10 +74,10 @@ def create(name: str, *, by: Actor, now: datetime) -> tuple[Domain, list[Advice]
     :raises TooManyDomains: the account has DOMAINS_AN_ACCOUNT.
     """
     by.must(Permission.SETUP)
-    wanted = _well_formed(name)
+    wanted, selector = _well_formed(name), _selector(selector)
     private_key = dkim.generate_key()  # takes a tenth of a second: not in the transaction
 
-    domain = _create(wanted, private_key, by=by, now=now)
+    domain = _create(wanted, private_key, selector=selector, by=by, now=now)
     claimed = running.claim(domain, now=now)
     if claimed:
         running.run([claimed], now=now, by=by)
@@ -78,7 +86,7 @@ def create(name: str, *, by: Actor, now: datetime) -> tuple[Domain, list[Advice]
 
 
 @transaction.atomic
-def _create(name: str, private_key: dkim.PrivateKey, *, by: Actor, now: datetime) -> Domain:
+def _create(name: str, private_key: dkim.PrivateKey, *, selector: str, by: Actor, now: datetime) -> Domain:
     _must_be_free(name, by.account)
     try:
         with transaction.atomic():
@@ -87,7 +95,7 @@ def _create(name: str, private_key: dkim.PrivateKey, *, by: Actor, now: datetime
             )
     except IntegrityError as error:  # the same click, twice
         raise _exists(name) from error
-    add_key(domain, private_key, now=now)
+    add_key(domain, private_key, selector=selector, now=now)
     audit.record("domain.created", by=by, target=name)
     return domain
 
@@ -165,12 +173,27 @@ def release(domain: Domain, *, by: Actor, now: datetime) -> bool:
     return bool(released)
 
 
-def add_key(domain: Domain, private_key: dkim.PrivateKey, *, now: datetime) -> DkimKey:
+def change_key(domain: Domain, *, bits: int, by: Actor, now: datetime) -> DkimKey:
+    """Sign with a new key from now on, and return it: its record is to be published at once."""
+    by.must(Permission.SETUP)
+    private_key = dkim.generate_key(bits)
+    with transaction.atomic():
+        domain = Domain.objects.for_account(by.account).select_for_update(no_key=True).get(pk=domain.pk)
+        domain.dkim_keys.filter(retired_at=None).update(retired_at=now)
+        key = add_key(domain, private_key, now=now)
+        # Its check is about the old key, and the next one tells soon.
+        domain.checks.filter(kind=RecordCheck.Kind.DKIM).delete()
+        Domain.objects.filter(pk=domain.pk, next_check_at__gt=now).update(next_check_at=now)
+        audit.record("domain.key_changed", by=by, target=domain.name, selector=key.selector, bits=bits)
+    return key
+
+
+def add_key(domain: Domain, private_key: dkim.PrivateKey, *, selector: str = "", now: datetime) -> DkimKey:
     """Give a domain without a DKIM key one; the private half is encrypted at rest."""
     # Random letters: a name that was deleted and added again must not meet its old key in DNS caches.
     return DkimKey.objects.create(
         domain=domain,
-        selector=f"mp{now:%Y%m}{secrets.token_hex(2)}",
+        selector=selector or f"mp{now:%Y%m}{secrets.token_hex(2)}",
         encrypted_private_key=encryption.encrypt(dkim.to_pem(private_key).decode()),
         public_record=dkim.public_record(private_key),
         created_at=now,
@@ -178,6 +201,16 @@ def add_key(domain: Domain, private_key: dkim.PrivateKey, *, now: datetime) -> D
 
 
 # Rules
+
+
+def _selector(text: str) -> str:
+    """Return the selector in lower case: one label of letters, digits and inner hyphens (RFC 6376 section 3.1)."""
+    if text and not SELECTOR.fullmatch(text):
+        raise BadSelector(
+            _("A DKIM selector has up to 60 letters, digits and hyphens, and no hyphen at either end."),
+            field="selector",
+        )
+    return text.lower()
 
 
 def _well_formed(name: str) -> str:

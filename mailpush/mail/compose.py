@@ -8,6 +8,7 @@ DKIM canonicalisation finds nothing to do in it but runs of blanks.
 import re
 import time
 from binascii import b2a_base64
+from collections.abc import Sequence
 from functools import lru_cache
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
@@ -71,6 +72,17 @@ def address_header(name: str, display_name: str, address: str) -> bytes:
     if _is_plain(display_name) and len(display_name) < LINE_LENGTH - len(start):
         return _field(start, [_phrase(display_name), bracketed])
     return _field(start, [*_encoded_words(display_name, room=ENCODED_BYTES - _overhang(start)), bracketed])
+
+
+def address_list_header(name: str, addresses: Sequence[str]) -> bytes:
+    """Return a field with bare addresses, such as To, as lines ending in CRLF.
+
+    :raises BadHeader: there is none, or one would break out of the field.
+    """
+    start = _field_start(name)
+    if not addresses or any(not address or _NOT_IN_ADDRESS.search(address) for address in addresses):
+        raise BadHeader(f"{name} must have bare addresses.")
+    return _field(start, [*(f"{address}," for address in addresses[:-1]), addresses[-1]])
 
 
 @lru_cache(maxsize=256)

@@ -196,3 +196,11 @@ def public_record(key: PrivateKey | PublicKey) -> str:
         encoding, form = serialization.Encoding.Raw, serialization.PublicFormat.Raw
     value = base64.b64encode(public.public_bytes(encoding, form)).decode()
     return f"v=DKIM1; k={kind}; p={value}"
+
+
+def record_bits(record: str) -> int:
+    """Return the length of the RSA key in a record that `public_record` made."""
+    encoded = next(tag.strip().removeprefix("p=") for tag in record.split(";") if tag.strip().startswith("p="))
+    key = serialization.load_der_public_key(base64.b64decode(encoded))
+    assert isinstance(key, RSAPublicKey)
+    return key.key_size

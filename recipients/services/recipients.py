@@ -1,6 +1,7 @@
 """Single recipients of a list; files come through `services.imports`."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -37,6 +38,14 @@ class UnknownVariable(Refusal):
     code = "unknown_variable"
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A recipient as somebody wants to add it."""
+
+    address: str
+    variables: Mapping[str, str]
+
+
 @transaction.atomic
 def add(
     recipient_list: RecipientList, *, address: str, variables: Mapping[str, str], by: Actor, now: datetime
@@ -55,6 +64,47 @@ def add(
     _count(wanted.list, 1)
     audit.record("recipient.added", by=by, target=wanted, list=wanted.list.name)
     return wanted
+
+
+def add_all(
+    recipient_list: RecipientList, entries: Sequence[Entry], *, by: Actor, now: datetime
+) -> list[tuple[str, str]]:
+    """Put many recipients on the list at once; return those that cannot be added, each with the reason.
+
+    :raises ListBusy: an import is writing to the list.
+    """
+    by.must(Permission.WORK)
+    rows, refused = dict[str, Recipient](), list[tuple[str, str]]()
+    for entry in entries:
+        try:
+            row = Recipient(
+                list=recipient_list,
+                address=_address(entry.address),
+                variables=checked(entry.variables),
+                created_at=now,
+            )
+        except Refusal as refusal:
+            refused.append((entry.address.strip()[:254], refusal.message))
+            continue
+        if row.address.lower() in rows:
+            refused.append((row.address, _twice(row.address)))
+        rows.setdefault(row.address.lower(), row)
+    return refused + _add_rows(recipient_list, rows, by=by)
+
+
+@transaction.atomic
+def _add_rows(recipient_list: RecipientList, rows: Mapping[str, Recipient], *, by: Actor) -> list[tuple[str, str]]:
+    """Insert the rows, by address in lower case; return those whose address is on the list already."""
+    current = lists.locked(recipient_list.pk, account=by.account)
+    keyed = current.recipients.annotate(key=Lower("address"))
+    known = set(keyed.filter(key__in=list(rows)).values_list("key", flat=True))
+    new = [row for key, row in rows.items() if key not in known]
+    if new:
+        Recipient.objects.bulk_create(new, batch_size=1000)
+        _count(current, len(new))
+        addresses = [row.address for row in new[:20]]
+        audit.record("recipient.added", by=by, target=current, count=len(new), addresses=addresses)
+    return [(rows[key].address, _twice(rows[key].address)) for key in rows if key in known]
 
 
 @transaction.atomic
@@ -145,9 +195,11 @@ def _save(recipient: Recipient) -> None:
         with transaction.atomic():
             recipient.save()
     except IntegrityError as taken:
-        raise RecipientExists(
-            _("%(address)s is already on this list.") % {"address": recipient.address}, field="address"
-        ) from taken
+        raise RecipientExists(_twice(recipient.address), field="address") from taken
+
+
+def _twice(address: str) -> str:
+    return _("%(address)s is already on this list.") % {"address": address}
 
 
 def _count(recipient_list: RecipientList, difference: int) -> None:

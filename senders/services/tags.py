@@ -10,7 +10,7 @@ from accounts import audit
 from accounts.actors import Actor
 from accounts.models import Permission
 from mailpush.lib.refusals import Refusal
-from senders.models import TAG_LENGTH, Tag
+from senders.models import DESCRIPTION_LENGTH, TAG_LENGTH, Tag
 
 
 class BadTagName(Refusal):
@@ -22,32 +22,38 @@ class TagExists(Refusal):
 
 
 @transaction.atomic
-def create(name: str, *, by: Actor, now: datetime) -> Tag:
+def create(name: str, *, description: str = "", by: Actor, now: datetime) -> Tag:
     """Create a tag.
 
     :raises BadTagName: see `well_formed`.
     :raises TagExists: the account has one of this name, in whatever letter case.
     """
     by.must(Permission.WORK)
-    tag = Tag(account=by.account, name=well_formed(name), created_at=now)
+    tag = Tag(account=by.account, name=well_formed(name), description=_described(description), created_at=now)
     _save(tag)
     audit.record("tag.created", by=by, target=tag)
     return tag
 
 
-@transaction.atomic
 def rename(tag: Tag, name: str, *, by: Actor) -> None:
-    """Rename a tag, also in the statistics of what was sent with it.
+    """Rename a tag; see `change`."""
+    change(tag, name=name, description=tag.description, by=by)
+
+
+@transaction.atomic
+def change(tag: Tag, *, name: str, description: str, by: Actor) -> None:
+    """Change name and description of a tag, also in the statistics of what was sent with it.
 
     :raises BadTagName: see `well_formed`.
     :raises TagExists: the account has another of this name.
     """
     by.must(Permission.WORK)
-    before, tag.name = tag.name, well_formed(name)
-    if tag.name == before:
+    before = tag.name, tag.description
+    tag.name, tag.description = well_formed(name), _described(description)
+    if (tag.name, tag.description) == before:
         return
     _save(tag)
-    audit.record("tag.renamed", by=by, target=tag, before=before)
+    audit.record("tag.renamed" if tag.name != before[0] else "tag.described", by=by, target=tag, before=before[0])
 
 
 @transaction.atomic
@@ -73,6 +79,10 @@ def well_formed(name: str) -> str:
             field="name",
         )
     return name
+
+
+def _described(description: str) -> str:
+    return " ".join(description.replace("\0", "").split())[:DESCRIPTION_LENGTH]
 
 
 def _save(tag: Tag) -> None:

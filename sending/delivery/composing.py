@@ -45,6 +45,8 @@ class ContentComposer:
         self._sender = content.sender.address
         self._domain = content.sender.domain.name
         self._signer = _signer(self._domain, *signing.active_key(content.sender.domain))
+        chosen = content.sender.config_set.pool if content.sender.config_set else None
+        self.source_ips = tuple(content.source_ips.split(",") if content.source_ips else chosen.ips if chosen else ())
         self._is_random = content.address_type == AddressType.RANDOM
         self._parts: Callable[[QueuedMessage], Parts]
         if content.kind == Content.Kind.MIME:
@@ -72,7 +74,7 @@ class ContentComposer:
         self._body = Body(rendering.compile(content.text, escape=False), html)
         self._fixed = compose.address_header("From", content.sender_name, self._sender)
         if content.reply_to:
-            self._fixed += compose.address_header("Reply-To", "", content.reply_to)
+            self._fixed += compose.address_header("Reply-To", content.reply_to_name, content.reply_to)
         self._fixed += compose.header("MIME-Version", "1.0") + self._body.headers
         self._fixed_fields = canonical_headers(self._fixed)
 
@@ -122,6 +124,8 @@ def _submitted(mime: bytes) -> Parts:
 class Broken:
     """Stands for a content that cannot be composed: its key or its stored text is missing."""
 
+    source_ips: tuple[str, ...] = ()
+
     def __init__(self, problem: Exception) -> None:
         self._problem = problem
 
@@ -139,7 +143,8 @@ class Composers:
         """Return a composer for each content, reading from the database those that are not at hand."""
         found: dict[int, Composer] = {pk: self._kept[pk] for pk in content_ids if pk in self._kept}
         missing = content_ids - found.keys()
-        for content in Content.objects.filter(pk__in=missing).select_related("sender__domain"):
+        rows = Content.objects.filter(pk__in=missing)
+        for content in rows.select_related("sender__domain", "sender__config_set__pool"):
             found[content.pk] = _composer(content)
         for pk, composer in found.items():
             if isinstance(composer, ContentComposer):

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -31,9 +32,10 @@ class Courier:
 
         :param report: takes deliveries by the handful, in the courier's thread; each parcel is reported once.
         """
-        self._dialer = Dialer(terms)
+        self._terms = terms
+        self._dialers: dict[tuple[str, ...], Dialer] = {}  # by the source addresses that are dedicated to the senders
         self._report = report
-        self._sites: dict[str, Site] = {}
+        self._sites: dict[tuple[str, tuple[str, ...]], Site] = {}
         self._under_way = 0
         self._done: list[Delivery] = []
         self._flush_timer: asyncio.TimerHandle | None = None
@@ -57,12 +59,24 @@ class Courier:
         self._loop.close()
 
     def _distribute(self, name: str, parcels: Sequence[Parcel], limits: Limits) -> None:
-        site = self._sites.get(name)
-        if site is None:
-            site = self._sites[name] = Site(self._dialer, self._take, emptied=partial(self._sites.pop, name, None))
         self._under_way += len(parcels)
-        site.allow(limits)
-        site.add(parcels)
+        by_source: dict[tuple[str, ...], list[Parcel]] = {}
+        for parcel in parcels:
+            by_source.setdefault(parcel.composer.source_ips, []).append(parcel)
+        for source_ips, some in by_source.items():
+            site = self._site(name, source_ips)
+            site.allow(limits)
+            site.add(some)
+
+    def _site(self, name: str, source_ips: tuple[str, ...]) -> Site:
+        key = name, source_ips
+        if source_ips not in self._dialers:
+            terms = replace(self._terms, source_ips=source_ips or self._terms.source_ips)
+            self._dialers[source_ips] = Dialer(terms)
+        if key not in self._sites:
+            emptied = partial(self._sites.pop, key, None)
+            self._sites[key] = Site(self._dialers[source_ips], self._take, emptied=emptied)
+        return self._sites[key]
 
     def _take(self, delivery: Delivery) -> None:
         """Collect deliveries, so that whoever records them is woken once for many.

@@ -40,7 +40,12 @@ class Mail(NamedTuple):
 
 
 class Composer(Protocol):
-    """Makes the mails of one content; knows nothing of the database any more."""
+    """Makes the mails of one content; knows nothing of the database any more.
+
+    `source_ips` are dedicated to its sender: the mails leave from one of them; none leaves it to the stream.
+    """
+
+    source_ips: tuple[str, ...]
 
     def compose(self, message: QueuedMessage, *, now: datetime) -> Mail: ...
 

@@ -1,6 +1,7 @@
 """Contents, batches, messages, the queue's chunks and lanes, providers, and the ledger of events."""
 
 from sending.models.acceptance import Acceptance
+from sending.models.address_file import AddressFile
 from sending.models.batch import Batch
 from sending.models.content import AddressType, Content
 from sending.models.event import Event
@@ -14,6 +15,7 @@ from sending.models.strict_transport import StrictTransport
 __all__ = [
     "UNROUTED",
     "Acceptance",
+    "AddressFile",
     "AddressType",
     "Batch",
     "Chunk",

@@ -41,6 +41,9 @@ class Content(models.Model):
     unsubscribe_scope = models.CharField(
         max_length=7, blank=True, choices=[*UnsubscribeScope.choices, (NO_LINK, _("no unsubscribe link"))]
     )
+    reply_to_name = models.CharField(max_length=64, blank=True)
+    # One of ours that it leaves from, with commas between; empty: the sender's configuration set's, else the stream's.
+    source_ips = models.TextField(blank=True, default="", db_default="")
     subject = models.TextField(blank=True)
     html = models.TextField(blank=True)
     text = models.TextField(blank=True)

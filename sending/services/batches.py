@@ -1,5 +1,6 @@
 """Batches: ordering, pausing, resuming, canceling, deciding the unknown."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -55,6 +56,9 @@ class Order:
     sender: Sender
     address_type: AddressType
     tag: Tag | None = None
+    reply_to: str = ""  # empty: the sender's own
+    reply_to_name: str = ""
+    source_ips: Sequence[str] = ()  # empty: as the sender's configuration set says, else the stream's
     at: datetime | None = None
     key: UUID | None = None
     unsubscribe_scope: str = ""  # as in `Content`; empty: as the sender address says
@@ -97,8 +101,10 @@ def _place(wanted: Order, *, by: Actor, now: datetime) -> Batch:
         address_type=wanted.address_type,
         kind=Content.Kind.COMPOSED,
         sender_name=version.sender_name,
-        reply_to=wanted.sender.usable_reply_to,
+        reply_to=wanted.reply_to or wanted.sender.usable_reply_to,
         unsubscribe_scope=wanted.unsubscribe_scope,
+        reply_to_name=wanted.reply_to_name,
+        source_ips=",".join(wanted.source_ips),
         subject=version.subject,
         html=version.html,
         text=version.text,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from django.core.cache import cache
 from redis.exceptions import RedisError
 
+from accounts.services import ip_protection
 from mailpush.mail.addresses import BadAddress, BadDomain, parse, to_ascii_domain
 from mailpush.mail.door import Session
 from mailpush.mail.replies import Reply
@@ -79,6 +80,10 @@ def log_in(session: Session, user: str, password: str) -> Attempt:
         return Attempt(WRONG, seconds=min(0.5 * _count_failure(name, session.network), SLOWEST))
     if not sender.is_usable:
         return Attempt(Reply(535, f"5.7.8 {sender} may not send at present; see its page in the console"))
+    try:
+        ip_protection.must_be_allowed(sender.account, session.peer)
+    except ip_protection.AddressNotAllowed as refusal:
+        return Attempt(Reply(535, f"5.7.8 {refusal.message}"))
     _remember(name, session.network)
     session.account = Login(sender, sender.smtp_password_hash)
     session.codes = DIRECTMAIL_CODES if sender.account.directmail_replies else {}

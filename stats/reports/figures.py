@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet, Sum
 from django.utils.translation import gettext as _
 
 from accounts.models import Account
+from domains.models import Domain
 from senders.models import Sender, Tag
 from stats.models import DailyFigure
 
@@ -86,10 +87,16 @@ def last_days(n: int, *, today: date) -> Period:
 
 
 def daily(
-    account: Account, period: Period, *, sender: Sender | None = None, tag: Tag | None = None
+    account: Account,
+    period: Period,
+    *,
+    sender: Sender | None = None,
+    tag: Tag | None = None,
+    domain: Domain | None = None,
 ) -> list[Line[date]]:
     """Return every day of the period with its figures; zeros where nothing was sent."""
     rows = _rows(account, sender, tag).filter(day__range=(period.first, period.last))
+    rows = rows.filter(sender__domain=domain) if domain else rows
     return _by_day(rows, period.days)
 
 

@@ -13,6 +13,7 @@ from mailpush.mail.certificate import server_context
 from mailpush.mail.door import AuthPolicy
 from mailpush.mail.replies import Reply
 from mailpush.mail.server import listen
+from senders.models import ConfigSet, SourcePool
 from sending.delivery.dialing import Dialer
 from sending.models import Destination, Lane, Message, Provider
 from tests.sending.conftest import Workers, statuses
@@ -253,3 +254,17 @@ def test_malformed_relay_address_stops_the_start_without_its_password(urls):
 
     assert "sec" not in str(raised.value)
     assert "ret" not in str(raised.value)
+
+
+def test_mails_of_dedicated_addresses_leave_from_those(smart_host, start_batch, deliver, settings, sender):
+    settings.MAILPUSH_SOURCE_IPS = {"batch": ["127.0.0.5"]}
+    pool = SourcePool.objects.create(account=sender.account, name="pool", ips=["127.0.0.7"])
+
+    start_batch("ann@north.example", source_ips="127.0.0.8")
+    sender.config_set = ConfigSet.objects.create(account=sender.account, name="set", pool=pool)
+    sender.save()
+    start_batch("bob@north.example")
+    deliver()
+
+    assert sorted(smart_host.taken) == ["ann@north.example", "bob@north.example"]
+    assert smart_host.peers == {"127.0.0.7", "127.0.0.8"}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mailpush.runtime.benchmarks import delivery, imports, submission
+from mailpush.runtime.benchmarks import api, delivery, imports, submission
 from mailpush.runtime.benchmarks.measured import Measured
 
 
@@ -26,6 +26,11 @@ BENCHMARKS = {
         delivery.needs,
     ),
     "submission": Benchmark("messages accepted over SMTP", submission.run, {"messages": 20_000, "clients": 20}),
+    "api": Benchmark(
+        "calls answered by the APIs beside a bare view on the same server",
+        api.run,
+        {"requests": 4_000, "clients": 16},
+    ),
     "import": Benchmark("a list file onto a list", lambda rows: Measured(imports.run(rows)), {"rows": 1_000_000}),
 }
 

@@ -100,3 +100,12 @@ def test_a_name_that_is_none_is_refused():
 
     assert run.returncode != 0
     assert "delivery" in run.stderr
+
+
+def test_api():
+    run = bench("api", "--requests", "60", "--clients", "4", "--json")
+
+    assert run.returncode == 0, run.stderr
+    numbers = json.loads(run.stdout.splitlines()[-1])
+    assert set(numbers) >= {"single_send_per_s", "bare_view_per_s"}
+    assert all(value > 0 for value in numbers.values())

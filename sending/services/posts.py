@@ -1,0 +1,220 @@
+"""Posts: a mail that several people get alike, or one text with variables for a few of them.
+
+They are stored as they will be sent, so their text may hold any braces and any HTML.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from html import unescape
+from uuid import uuid4
+
+from django.utils.translation import gettext as _
+
+from accounts.actors import Actor
+from accounts.models import Permission
+from mailpush.lib.refusals import Refusal
+from mailpush.mail.compose import BadHeader, html_to_text
+from mailpush.mail.post import Post, written
+from senders.models import Sender, Tag
+from sending import bodies, checks
+from sending.models import AddressType, Content
+from sending.services import messages
+from sending.services.batches import SenderNotUsable
+from sending.services.messages import Addressee
+from templates_app import rendering
+
+ATTACHED_BYTES = 15 * 1024 * 1024  # of one mail, as DirectMail has it
+TEXTS_KEPT = 256  # programs send the same HTML again and again
+READABLE, DEEPEST = 256 * 1024, 256  # characters of HTML, and its nested tags
+TAG = re.compile(r"<(?P<closes>/?)(?P<name>[A-Za-z][A-Za-z0-9]*)?[^<>]*>")
+VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"])
+
+
+class BadPost(Refusal):
+    """A name, address or field that no header can hold."""
+
+    code = "bad_post"
+
+
+class PostTooLarge(Refusal):
+    code = "post_too_large"
+
+
+class BadPlaceholder(Refusal):
+    """A brace that belongs to no variable."""
+
+    code = "bad_placeholder"
+
+
+class RecipientRefused(Refusal):
+    """The sender's configuration set refuses what the examination of the address says."""
+
+    code = "recipient_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """How something is sent: from whom, by which envelope sender, under which tag, from which of our addresses."""
+
+    sender: Sender
+    address_type: AddressType
+    tag: Tag | None = None
+    sender_name: str = ""
+    reply_to: str = ""
+    reply_to_name: str = ""
+    source_ips: Sequence[str] = ()  # empty: as the sender's configuration set says, else the stream's
+    unsubscribe_scope: str = ""  # empty: as the sender says
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A text with variables; without `text` it is derived from the HTML."""
+
+    subject: str
+    html: str = ""
+    text: str = ""
+
+
+def send(post: Post, posting: Posting, *, recipients: Sequence[str], by: Actor, now: datetime) -> Content:
+    """Accept a post for its envelope recipients, blind copies among them; return what is sent.
+
+    :raises SenderNotUsable: the sender may not send at present.
+    :raises RecipientRefused: see `must_be_welcome`.
+    :raises BadPost: a value would break out of the header.
+    :raises PostTooLarge: the attachments have more than ATTACHED_BYTES.
+    :raises QuotaSpent: the account may not send that many.
+    """
+    by.must(Permission.WORK)
+    must_be_usable(posting.sender)
+    must_be_welcome(recipients, sender=posting.sender, now=now)
+    if sum(len(attachment.content) for attachment in post.attachments) > ATTACHED_BYTES:
+        raise PostTooLarge(
+            _("The attachments have more than %(most)d MB together. Send a link to them instead.")
+            % {"most": ATTACHED_BYTES // 2**20},
+            field="attachments",
+        )
+    message_id = f"<{uuid4()}@{posting.sender.domain.name}>"
+    whole = post if post.text else replace(post, text=_text_of(post.html))
+    try:
+        mime = written(whole, message_id=message_id, timestamp=now.timestamp())
+    except BadHeader as problem:
+        raise BadPost(str(problem)) from problem
+    content = _content(posting, subject=post.subject, now=now)
+    for name, value in bodies.store(mime).items():
+        setattr(content, name, value)
+    return _accepted(content, [Addressee(address) for address in recipients], now=now)
+
+
+def send_to_each(
+    body: Body, posting: Posting, *, recipients: Mapping[str, Mapping[str, str]], by: Actor, now: datetime
+) -> Content:
+    """Accept one text for several recipients, each with the values of its variables.
+
+    :param recipients: by address.
+    :raises SenderNotUsable: the sender may not send at present.
+    :raises RecipientRefused: see `must_be_welcome`.
+    :raises BadPlaceholder: a brace belongs to no variable.
+    :raises QuotaSpent: the account may not send that many.
+    """
+    by.must(Permission.WORK)
+    must_be_usable(posting.sender)
+    must_be_welcome(list(recipients), sender=posting.sender, now=now)
+    _must_compile(body)
+    content = _content(posting, subject=body.subject, now=now)
+    content.kind, content.html = Content.Kind.COMPOSED, body.html
+    content.text = body.text or rendering.derive_text(body.html, allowed=None)
+    return _accepted(content, [Addressee(address, dict(values)) for address, values in recipients.items()], now=now)
+
+
+def must_be_usable(sender: Sender) -> None:
+    """Refuse a sender that may not send at present.
+
+    :raises SenderNotUsable: naming its domain, which is where to look.
+    """
+    if not sender.is_usable:
+        raise SenderNotUsable(
+            _("%(address)s may not send at present: see its domain %(domain)s.")
+            % {"address": sender, "domain": sender.domain},
+            field="sender",
+        )
+
+
+def must_be_welcome(recipients: Sequence[str], *, sender: Sender, now: datetime) -> None:
+    """Examine recipients where the sender's configuration set wants it; no transaction may be open around this.
+
+    :raises RecipientRefused: naming the first whose examination says what the set refuses.
+    """
+    chosen = sender.config_set
+    if chosen is None or not chosen.is_validating:
+        return
+    for finding in checks.examine(recipients, account=sender.account, now=now):
+        if finding.verdict in chosen.refused_statuses or finding.detail in chosen.refused_sub_statuses:
+            raise RecipientRefused(
+                _("%(address)s is refused by the configuration set %(name)s: %(status)s, %(detail)s.")
+                % {
+                    "address": finding.text,
+                    "name": chosen,
+                    "status": finding.verdict.value,
+                    "detail": finding.detail,
+                },
+                field="recipient",
+            )
+
+
+def _accepted(content: Content, recipients: Sequence[Addressee], *, now: datetime) -> Content:
+    messages.accept(content, recipients, now=now)
+    return content
+
+
+def _content(posting: Posting, *, subject: str, now: datetime) -> Content:
+    return Content(
+        account=posting.sender.account,
+        sender=posting.sender,
+        tag=posting.tag,
+        stream=posting.sender.stream,
+        address_type=posting.address_type,
+        sender_name=posting.sender_name,
+        reply_to=posting.reply_to,
+        reply_to_name=posting.reply_to_name,
+        source_ips=",".join(posting.source_ips),
+        unsubscribe_scope=posting.unsubscribe_scope,
+        subject=subject,
+        created_at=now,
+    )
+
+
+@lru_cache(maxsize=TEXTS_KEPT)
+def _text_of(html: str) -> str:
+    """Return the text part of a post without one.
+
+    The good way takes seconds for megabytes, and minutes for tags nested by the thousand, so those go the plain way.
+    """
+    if len(html) <= READABLE and _depth(html) <= DEEPEST:
+        return html_to_text(html)
+    return unescape(TAG.sub(" ", html))
+
+
+def _depth(html: str) -> int:
+    """Return how deep tags are nested at most; those that are never closed count as well."""
+    depth = deepest = 0
+    for tag in TAG.finditer(html):
+        if tag["name"] and tag["name"].lower() not in VOID:
+            depth = max(depth - 1, 0) if tag["closes"] else depth + 1
+            deepest = max(deepest, depth)
+    return deepest
+
+
+def _must_compile(body: Body) -> None:
+    for name in ("subject", "html", "text"):
+        try:
+            rendering.compile(getattr(body, name), escape=name == "html")
+        except rendering.BadTemplate as problem:
+            mistake = problem.mistakes[0]
+            raise BadPlaceholder(
+                _("Line %(line)s, column %(column)s: a single “%(text)s” in “%(around)s”. Write it twice to show it.")
+                % {"line": mistake.line, "column": mistake.column, "text": mistake.text, "around": mistake.around},
+                field=name,
+            ) from problem
