@@ -10,7 +10,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.utils import timezone
 
-from accounts.models import Account, QuotaUse
+from accounts.models import Account, AllowedAddresses, QuotaUse
 from mailpush.mail.door import Limits
 from recipients import suppression
 from recipients.models import Suppression
@@ -143,6 +143,20 @@ def test_nothing_goes_without_login(door, shop):
         program.say(f"MAIL FROM:<{shop.address}>")
 
     assert program.codes == [535, 530]
+
+
+def test_programs_elsewhere_do_not_get_in_where_the_account_is_protected(door, shop):
+    Account.objects.update(is_ip_protected=True)
+    allowed = AllowedAddresses.objects.create(
+        account=shop.account, written="192.0.2.1", first="192.0.2.1", last="192.0.2.1"
+    )
+    with at_door(door, shop) as program:
+        assert program.codes == [535]
+
+    allowed.first = allowed.last = "127.0.0.1"
+    allowed.save()
+    with at_door(door, shop) as program:
+        assert program.codes == [235]
 
 
 def test_domain_logs_in_and_sends_from_any_of_its_addresses(door, shop):
