@@ -43,6 +43,8 @@ class Taken:
 class Submission:
     """A content, whom it goes to, and the key under which a repetition is recognised (empty: it is none).
 
+    With `at` its messages leave then, else at once. It is their Date, too: the clock of their readers.
+
     `content` has values of `Content` by column; what is left out has its default. The sender has been checked, and
     comes with its account and its domain. After `accept`, `taken` has a message for each recipient, in their order, or
     `refusal` says why there is none.
@@ -52,6 +54,7 @@ class Submission:
     content: Mapping[str, Any]
     recipients: Sequence[Addressee]
     key: str = ""
+    at: datetime | None = None
     taken: list[Taken] = field(default_factory=list)
     content_id: int | None = None
     refusal: quotas.QuotaSpent | None = None
@@ -87,7 +90,7 @@ def accept(submissions: Sequence[Submission], *, now: datetime) -> Lanes:
     A suppressed recipient gets a message that says so and is never tried. Outside a transaction the statement is one by
     itself, which saves opening and closing one.
 
-    :returns: the lanes to wake, once a transaction of the caller's has committed.
+    :returns: the lanes that have something to send now, to be woken once a transaction of the caller's has committed.
     """
     charged = {each.sender.account_id for each in submissions if not each.sender.account.is_platform}
     lanes, spent = _store(submissions, charged, now=now)
@@ -135,7 +138,7 @@ WITH content_in AS MATERIALIZED (
     SELECT nextval('sending_message_id_seq') AS id, o.*
     FROM (
         SELECT w.place, w.recipient, w.variables, w.key, c.id AS content_id, c.account_id, c.sender_id, c.tag_id,
-               c.stream, c.day,
+               c.stream, c.day, COALESCE(w.at, %(now)s) AS due_at,
                CASE WHEN EXISTS (
                    SELECT FROM recipients_suppression x
                    WHERE x.address = w.address AND (x.account_id = c.account_id OR x.account_id IS NULL)
@@ -143,7 +146,8 @@ WITH content_in AS MATERIALIZED (
                           OR (x.scope = 'sender' AND x.scope_value = c.author))
                ) THEN 'suppressed' ELSE 'queued' END AS status
         FROM jsonb_to_recordset(%(entries)s)
-             AS w(place int, content int, recipient text, address text, variables jsonb, key uuid)
+             AS w(place int, content int, recipient text, address text, variables jsonb, key uuid,
+                  at timestamptz)
         JOIN content_in c ON c.place = w.content
         ORDER BY w.place
     ) o
@@ -182,7 +186,7 @@ WITH content_in AS MATERIALIZED (
     SELECT id, {names}, mime FROM content_in WHERE id IN (SELECT content_id FROM fresh)
 ), message AS (
     INSERT INTO sending_message (id, account_id, content_id, recipient, variables, status, day, created_at, finished_at)
-    SELECT id, account_id, content_id, recipient, variables, status, day, %(now)s,
+    SELECT id, account_id, content_id, recipient, variables, status, day, due_at,
            CASE WHEN status = 'suppressed' THEN %(now)s END
     FROM fresh
 ), event AS (
@@ -191,23 +195,24 @@ WITH content_in AS MATERIALIZED (
     FROM fresh GROUP BY account_id, sender_id, tag_id, day, status
 ), chunk AS (
     INSERT INTO sending_chunk (stream, site, messages, due_at)
-    SELECT stream, site, array_agg(id ORDER BY id), %(now)s
+    SELECT stream, site, array_agg(id ORDER BY id), due_at
     FROM (
-        SELECT f.id, f.stream, COALESCE(d.site, '') AS site,
-               (row_number() OVER (PARTITION BY f.stream, COALESCE(d.site, '') ORDER BY f.id) - 1) / %(chunk)s AS slot
+        SELECT f.id, f.stream, COALESCE(d.site, '') AS site, f.due_at,
+               (row_number() OVER (PARTITION BY f.stream, COALESCE(d.site, ''), f.due_at ORDER BY f.id) - 1)
+               / %(chunk)s AS slot
         FROM fresh f
         LEFT JOIN sending_destination d
                ON d.domain = split_part(f.recipient, '@', -1) AND d.expires_at > %(now)s
         WHERE f.status = 'queued'
     ) placed
-    GROUP BY stream, site, slot
-    RETURNING stream, site
+    GROUP BY stream, site, due_at, slot
+    RETURNING stream, site, due_at
 )
 SELECT 'message', place, id, status, content_id, NULL, NULL FROM fresh
 UNION ALL SELECT 'spent', NULL, account_id, NULL, NULL, NULL, NULL FROM spent
 UNION ALL SELECT 'repeated', NULL, account_id, NULL, count(*), NULL, NULL FROM allowed
           WHERE status = 'queued' AND id NOT IN (SELECT id FROM fresh) GROUP BY account_id
-UNION ALL SELECT DISTINCT 'lane', NULL::bigint, NULL::bigint, NULL, NULL::bigint, stream, site FROM chunk
+UNION ALL SELECT DISTINCT 'lane', NULL::bigint, NULL::bigint, NULL, NULL::bigint, stream, site FROM chunk WHERE due_at <= %(now)s
 """
 
 
@@ -252,6 +257,7 @@ def _parameters(
             "address": entry.to.address.lower(),
             "variables": entry.to.variables,
             "key": entry.key,
+            "at": entry.submission.at,
         }
         for entry in entries
     ]

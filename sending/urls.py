@@ -1,7 +1,8 @@
-"""Addresses of the sending pages below `/console/`, and the public ones of unsubscribe links below `/u/`."""
+"""Addresses of the console pages, of the REST API, and of unsubscribe links."""
 
 from django.urls import path
 
+from sending.api import messages as messages_api
 from sending.views import batches, messages, orders, unsubscribing
 
 app_name = "sending"
@@ -26,3 +27,9 @@ urlpatterns = [
 
 # For include(), with the names `unsubscribe:…`: `path("u/", include(unsubscribe_urls))`.
 unsubscribe_urls = ([path("<str:token>", unsubscribing.page, name="page")], "unsubscribe")
+
+api_urls = [
+    path("messages", messages_api.Messages.as_view()),
+    path("messages/<id:pk>", messages_api.MessageView.as_view()),
+    path("messages/<id:pk>/cancel", messages_api.MessageCancel.as_view()),
+]

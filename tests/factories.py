@@ -10,7 +10,7 @@ from factory.django import DjangoModelFactory
 from accounts.models import AccessKey, Account, Invitation, Membership, Role, User
 from domains.models import Domain
 from mailpush.lib import encryption
-from recipients.models import Recipient, RecipientList
+from recipients.models import Recipient, RecipientList, Suppression
 from senders.models import Sender, Stream, Tag
 from sending.models import AddressType, Batch, Content, Event, Message, Status
 from stats.models import DailyFigure
@@ -123,6 +123,15 @@ class RecipientFactory(DjangoModelFactory):
 
     list = factory.SubFactory(RecipientListFactory)
     address = factory.Sequence(lambda n: f"reader{n}@readers.example")
+
+
+class SuppressionFactory(DjangoModelFactory):
+    class Meta:
+        model = Suppression
+
+    account = factory.SubFactory(AccountFactory)
+    address = factory.Sequence(lambda n: f"gone{n}@readers.example")
+    reason = Suppression.Reason.MANUAL
 
 
 class TemplateFactory(DjangoModelFactory):

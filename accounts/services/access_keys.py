@@ -1,7 +1,10 @@
 """Access keys: a program's name and secret."""
 
+import ipaddress
 import secrets
+from collections.abc import Collection
 from datetime import datetime, timedelta
+from hmac import compare_digest
 
 from django.db import transaction
 from django.db.models import Q
@@ -9,11 +12,12 @@ from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.actors import Actor
-from accounts.models import ACCESS_KEY_SECRET_BYTES, AccessKey, Permission, Role
+from accounts.models import ACCESS_KEY_SECRET_BYTES, AccessKey, Permission, Role, Scope
 from mailpush.lib import encryption
 from mailpush.lib.refusals import Refusal
 
 KEYS_AN_ACCOUNT = 100
+NETWORKS_A_KEY = 50
 USE_NOTED_EVERY = timedelta(minutes=1)  # a write for each call would cost more than many calls
 
 
@@ -27,12 +31,27 @@ class TooManyAccessKeys(Refusal):
     code = "too_many_access_keys"
 
 
+class BadNetwork(Refusal):
+    code = "bad_network"
+
+
 @transaction.atomic
-def create(*, by: Actor, label: str, role: Role, now: datetime) -> tuple[AccessKey, str]:
+def create(
+    *,
+    by: Actor,
+    label: str,
+    role: Role,
+    scopes: Collection[Scope] = (),
+    networks: Collection[str] = (),
+    now: datetime,
+) -> tuple[AccessKey, str]:
     """Return a new key and its secret, which is shown this once.
 
+    :param scopes: what it is restricted to; none means all that its role allows.
+    :param networks: addresses and networks it may be used from; none means anywhere.
     :raises RoleTooHigh: the key could do more than who makes it.
     :raises TooManyAccessKeys: the account has KEYS_AN_ACCOUNT.
+    :raises BadNetwork: one of the networks is none, or they are too many.
     """
     by.must(Permission.WORK)
     _must_reach(by, role)
@@ -48,11 +67,39 @@ def create(*, by: Actor, label: str, role: Role, now: datetime) -> tuple[AccessK
         encrypted_secret=encryption.encrypt(secret),
         label=label.strip(),
         role=role,
+        scopes=_in_order(scopes),
+        networks=_well_formed(networks),
         created_by=by.user,
         created_at=now,
     )
-    audit.record("access_key.created", by=by, target=key, label=key.label, role=role)
+    audit.record(
+        "access_key.created",
+        by=by,
+        target=key,
+        label=key.label,
+        role=role,
+        scopes=key.scopes,
+        networks=key.networks,
+    )
     return key, secret
+
+
+@transaction.atomic
+def restrict(key: AccessKey, *, scopes: Collection[Scope], networks: Collection[str], by: Actor) -> None:
+    """Change what the key is restricted to, and where it may be used from; none of either restricts nothing.
+
+    :raises RoleTooHigh: the key can do more than who asks.
+    :raises BadNetwork: one of the networks is none, or they are too many.
+    """
+    by.must(Permission.WORK)
+    _must_reach(by, key.role)
+
+    before = {"scopes": key.scopes, "networks": key.networks}
+    key.scopes, key.networks = _in_order(scopes), _well_formed(networks)
+    if AccessKey.objects.filter(pk=key.pk).update(scopes=key.scopes, networks=key.networks):
+        audit.record(
+            "access_key.restricted", by=by, target=key, before=before, scopes=key.scopes, networks=key.networks
+        )
 
 
 @transaction.atomic
@@ -91,6 +138,13 @@ def find(key_id: str) -> AccessKey | None:
     return AccessKey.objects.select_related("account").filter(key_id=key_id, is_active=True).first()
 
 
+def verify(token: str) -> AccessKey | None:
+    """Return the key that a bearer token (`<id>.<secret>`) proves, with its account; None for any other text."""
+    key_id, _dot, secret = token.partition(".")
+    key = find(key_id) if key_id.isascii() and key_id.isalnum() else None
+    return key if key and compare_digest(key.secret.encode(), secret.encode("utf-8", "replace")) else None
+
+
 def note_use(key: AccessKey, *, now: datetime) -> None:
     """Remember that the key was used, at most once per USE_NOTED_EVERY."""
     before = now - USE_NOTED_EVERY
@@ -114,3 +168,25 @@ def _must_reach(by: Actor, role: str) -> None:
             % {"key": Role(role).label, "own": by.role.label},
             field="role",
         )
+
+
+def _in_order(scopes: Collection[Scope]) -> list[str]:
+    return [scope.value for scope in Scope if scope in scopes]
+
+
+def _well_formed(networks: Collection[str]) -> list[str]:
+    if len(networks) > NETWORKS_A_KEY:
+        raise BadNetwork(
+            _("An access key has at most %(most)d addresses and networks.") % {"most": NETWORKS_A_KEY},
+            field="networks",
+        )
+    kept = dict[str, None]()
+    for text in networks:
+        try:
+            kept[str(ipaddress.ip_network(text.strip(), strict=False))] = None
+        except ValueError as error:
+            raise BadNetwork(
+                _("“%(text)s” is neither an IP address nor a network such as 192.0.2.0/24.") % {"text": text[:50]},
+                field="networks",
+            ) from error
+    return list(kept)

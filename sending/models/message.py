@@ -32,6 +32,9 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def for_account(self, account: Account) -> Self:
         return self.filter(account=account)
 
+    def to_recipient(self, address: str) -> Self:
+        return self.annotate(key=Lower("recipient")).filter(key=address.lower())
+
     def to_recipients(self, beginning: str) -> Self:
         """Return those to addresses that begin like that, in any letter case; `key` is the address in lower case."""
         return self.annotate(key=Lower("recipient")).filter(key__startswith=beginning.replace("\0", "").lower())

@@ -8,7 +8,7 @@ from django.db import transaction
 from accounts import quotas
 from senders.models import Sender
 from sending import acceptance, bodies, tasks
-from sending.acceptance import Addressee, Submission
+from sending.acceptance import Addressee, Submission, Taken
 from sending.models import AddressType, Content, Message, Status
 
 __all__ = ["Addressee", "accept", "submit_mime"]
@@ -33,6 +33,19 @@ def accept(content: Content, recipients: Sequence[Addressee], *, now: datetime, 
     transaction.on_commit(lambda: wake(lanes), robust=True)
     content.pk = submission.content_id
     return _messages(submission, content, now=now)
+
+
+@transaction.atomic
+def accept_all(submissions: Sequence[Submission], *, now: datetime) -> list[Taken]:
+    """Do so with several submissions of one account, all of them or none; the messages are in their order.
+
+    :raises QuotaSpent: the account may not send that many.
+    """
+    lanes = acceptance.accept(submissions, now=now)
+    if refusal := next((each.refusal for each in submissions if each.refusal), None):
+        raise refusal
+    transaction.on_commit(lambda: wake(lanes), robust=True)
+    return [each for submission in submissions for each in submission.taken]
 
 
 def submit_mime(mime: bytes, *, sender: Sender, recipients: Sequence[str], now: datetime) -> list[Message]:

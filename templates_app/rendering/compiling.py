@@ -70,7 +70,7 @@ class Compiled:
 
 
 def compile(  # noqa: A001 - the word for it
-    source: str, *, escape: bool, allowed: Collection[str] | None = VARIABLES
+    source: str, *, escape: bool, allowed: Collection[str] | None = None
 ) -> Compiled:
     """Compile a subject or text (`escape=False`), or an HTML body, whose values are escaped.
 

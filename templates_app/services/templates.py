@@ -225,7 +225,7 @@ def _check_bodies(draft: Draft) -> None:
 
 def _compiled(field: str, source: str) -> rendering.Compiled:
     try:
-        return rendering.compile(source, escape=field == "html")
+        return rendering.compile(source, escape=field == "html", allowed=VARIABLES)
     except rendering.BadTemplate as problem:
         sentences = [_explain(mistake) for mistake in problem.mistakes[:MISTAKES_SHOWN]]
         if len(problem.mistakes) > MISTAKES_SHOWN:

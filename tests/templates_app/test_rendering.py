@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailpush.mail.variables import VARIABLES
 from templates_app import rendering
 from templates_app.rendering import BadTemplate
 from templates_app.rendering.compiling import quoted
@@ -99,7 +100,7 @@ def test_braces_are_checked_again_after_css():
 )
 def test_mistakes_say_where(source, kind, text, place):
     with pytest.raises(BadTemplate) as raised:
-        rendering.compile(source, escape=False)
+        rendering.compile(source, escape=False, allowed=VARIABLES)
 
     mistake = raised.value.mistakes[0]
     assert (mistake.kind, mistake.text, (mistake.line, mistake.column)) == (kind, text, place)

@@ -1,0 +1,257 @@
+"""Single sends of programs: one content, inline or of a template, to up to a thousand recipients."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import lru_cache
+from uuid import uuid4
+
+from django.utils.translation import gettext as _
+
+from accounts.actors import Actor
+from accounts.models import Account, Permission
+from mailpush.lib.refusals import Refusal
+from mailpush.mail.variables import ADDRESS
+from senders.models import Sender, Tag
+from sending import bodies, mime
+from sending.acceptance import Addressee, Submission
+from sending.models import AddressType, Content, Message
+from sending.services import messages
+from templates_app import rendering
+from templates_app.models import Template
+
+MOST_RECIPIENTS = 1000
+FURTHEST = timedelta(days=30)
+ATTACHED_BYTES = 15 * 1024 * 1024  # of one mail; what most receivers still take, with a third more for base64
+STORED_BYTES = 64 * 1024 * 1024  # of one call: each recipient's mail holds its own attachments
+DERIVED_KEPT = 256  # programs send the same HTML again and again
+
+
+class UnknownSender(Refusal):
+    code = "unknown_sender"
+
+
+class SenderMayNotSend(Refusal):
+    code = "sender_may_not_send"
+
+
+class UnknownTag(Refusal):
+    code = "unknown_tag"
+
+
+class UnknownTemplate(Refusal):
+    code = "unknown_template"
+
+
+class NotYetApproved(Refusal):
+    code = "template_not_yet_approved"
+
+
+class BadBraces(Refusal):
+    """A brace that belongs to no variable, in a content whose recipients have variables."""
+
+    code = "bad_braces"
+
+
+class BadTime(Refusal):
+    code = "bad_time"
+
+
+class AttachmentsTooLarge(Refusal):
+    code = "attachments_too_large"
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What an inline mail says. Without `text` it is derived from the HTML."""
+
+    subject: str
+    html: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A send as a program asks for it; `template` (an id) and `body` exclude each other.
+
+    Braces of an inline body are variables where a recipient has any; else it is sent as it stands.
+    """
+
+    sender: str
+    recipients: Sequence[Addressee]
+    template: int | None = None
+    body: Body | None = None
+    sender_name: str | None = None
+    reply_to: str | None = None
+    tag: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    attachments: Sequence[mime.Attachment] = ()
+    at: datetime | None = None
+
+
+def send(wanted: Wanted, *, by: Actor, now: datetime) -> list[Message]:
+    """Accept the messages, in the order of their recipients; they are on their way when the transaction commits.
+
+    :raises UnknownSender, SenderMayNotSend: the account has no such sender, or it may not send at present.
+    :raises UnknownTag: the account has no such tag.
+    :raises UnknownTemplate, NotYetApproved: the account has no such template, or nothing of it is approved.
+    :raises BadBraces: the body's braces are not those of variables.
+    :raises BadTime: the time has passed, or is more than 30 days away.
+    :raises AttachmentsTooLarge: for one mail, or for all of them together.
+    :raises QuotaSpent: the account may not send that many.
+    """
+    by.must(Permission.WORK)
+    content = _content(wanted, by.account, now=now)
+    if wanted.at is not None and not now < wanted.at <= now + FURTHEST:
+        raise BadTime(_("Choose a time in the future, within %(days)d days.") % {"days": FURTHEST.days}, field="at")
+    if not wanted.headers and not wanted.attachments:
+        return messages.accept_all([Submission(content, wanted.recipients, at=wanted.at)], now=now)
+    _must_be_of_size(wanted)
+    whole = list[Submission]()
+    try:
+        whole.extend(_whole(content, to, wanted, now=now) for to in wanted.recipients)
+        return messages.accept_all(whole, now=now)
+    except BaseException:
+        for submission in whole:
+            bodies.discard({"mime_file": submission.content.mime_file})
+        raise
+
+
+def _content(wanted: Wanted, account: Account, *, now: datetime) -> Content:
+    sender = _sender(wanted.sender, account)
+    body, sender_name = _said(wanted, account)
+    return Content(
+        account=account,
+        sender=sender,
+        tag=_tag(wanted.tag, account) if wanted.tag else None,
+        stream=sender.stream,
+        address_type=AddressType.RANDOM,
+        kind=Content.Kind.COMPOSED,
+        sender_name=sender_name,
+        reply_to=sender.usable_reply_to if wanted.reply_to is None else wanted.reply_to,
+        subject=body.subject,
+        html=body.html,
+        text=body.text,
+        created_at=now,
+    )
+
+
+def _sender(address: str, account: Account) -> Sender:
+    sender = Sender.objects.for_account(account).select_related("domain").filter(address=address.lower()).first()
+    if sender is None:
+        raise UnknownSender(
+            _("%(address)s is not one of your sender addresses. Create it first.") % {"address": address},
+            field="sender",
+        )
+    sender.account = account  # read with the access key just now
+    if not sender.is_usable:
+        raise SenderMayNotSend(
+            _("%(address)s may not send at present: see its domain %(domain)s.")
+            % {"address": sender, "domain": sender.domain},
+            field="sender",
+        )
+    return sender
+
+
+def _tag(name: str, account: Account) -> Tag:
+    tag = Tag.objects.for_account(account).filter(name__iexact=name).first()
+    if tag is None:
+        raise UnknownTag(_("You have no tag “%(name)s”. Create it first.") % {"name": name}, field="tag")
+    return tag
+
+
+def _said(wanted: Wanted, account: Account) -> tuple[Body, str]:
+    """Return the source of the mail and its sender's name."""
+    if wanted.template is not None:
+        return _of_template(wanted, account)
+    assert wanted.body
+    body = wanted.body
+    if any(to.variables for to in wanted.recipients):
+        _must_compile(body)
+    else:
+        body = Body(
+            rendering.quoted(body.subject, is_html=False),
+            rendering.quoted(body.html, is_html=True),
+            rendering.quoted(body.text, is_html=False),
+        )
+    return replace(body, text=body.text or _derived(body.html)), wanted.sender_name or ""
+
+
+def _of_template(wanted: Wanted, account: Account) -> tuple[Body, str]:
+    templates = Template.objects.for_account(account).without_bodies().select_related("approved")
+    template = templates.filter(pk=wanted.template).first()
+    if template is None:
+        raise UnknownTemplate(_("You have no template of this id."), field="template")
+    version = template.approved
+    if version is None:
+        raise NotYetApproved(
+            _("“%(name)s” has no approved version. Submit it for review first.") % {"name": template},
+            field="template",
+        )
+    name = version.sender_name if wanted.sender_name is None else wanted.sender_name
+    return Body(version.subject, version.html, version.text), name
+
+
+def _must_compile(body: Body) -> None:
+    for name in ("subject", "html", "text"):
+        try:
+            rendering.compile(getattr(body, name), escape=name == "html")
+        except rendering.BadTemplate as problem:
+            mistake = problem.mistakes[0]
+            raise BadBraces(
+                _("Line %(line)s, column %(column)s: a single “%(text)s” in “%(around)s”. Write it twice to show it.")
+                % {"line": mistake.line, "column": mistake.column, "text": mistake.text, "around": mistake.around},
+                field=name,
+            ) from problem
+
+
+@lru_cache(maxsize=DERIVED_KEPT)
+def _derived(html: str) -> str:
+    return rendering.derive_text(html, allowed=None)
+
+
+# Attachments and header fields
+
+
+def _must_be_of_size(wanted: Wanted) -> None:
+    size = sum(len(file.content) for file in wanted.attachments)
+    if size > ATTACHED_BYTES:
+        raise AttachmentsTooLarge(
+            _("The attachments have more than %(most)d MB together. Send a link to them instead.")
+            % {"most": ATTACHED_BYTES // 2**20},
+            field="attachments",
+        )
+    if size * len(wanted.recipients) > STORED_BYTES:
+        raise AttachmentsTooLarge(
+            _("Attachments times recipients come to more than %(most)d MB. Send to fewer recipients a call.")
+            % {"most": STORED_BYTES // 2**20},
+            field="attachments",
+        )
+
+
+def _whole(content: Content, to: Addressee, wanted: Wanted, *, now: datetime) -> Submission:
+    """Return one recipient's mail as a whole message."""
+    values = {ADDRESS: to.address, **(to.variables or {})}
+    parts = mime.Parts(
+        subject=rendering.one_line(rendering.compile(content.subject, escape=False).render(values)),
+        text=rendering.compile(content.text, escape=False).render(values),
+        html=rendering.compile(content.html, escape=True).render(values),
+        sender=content.sender.address,
+        sender_name=content.sender_name,
+        reply_to=content.reply_to,
+        headers=wanted.headers,
+        attachments=wanted.attachments,
+    )
+    message_id = f"<{uuid4()}@{content.sender.domain.name}>"
+    raw = mime.written(parts, recipient=to.address, message_id=message_id, date=wanted.at or now)
+    stored = Content(
+        account=content.account,
+        sender=content.sender,
+        tag=content.tag,
+        stream=content.stream,
+        address_type=content.address_type,
+        subject=parts.subject,
+        created_at=now,
+        **bodies.store(raw),
+    )
+    return Submission(stored, [to], at=wanted.at)
