@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from hmac import compare_digest
+from typing import cast
 
 from django.db import transaction
 from django.db.models import Q
@@ -12,9 +13,11 @@ from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.actors import Actor
-from accounts.models import ACCESS_KEY_SECRET_BYTES, AccessKey, Permission, Role, Scope
+from accounts.models import ACCESS_KEY_SECRET_BYTES, AccessKey, Account, Permission, Role, Scope
 from mailpush.lib import encryption
+from mailpush.lib.brief import Brief
 from mailpush.lib.refusals import Refusal
+from mailpush.lib.rows import Joined
 
 KEYS_AN_ACCOUNT = 100
 NETWORKS_A_KEY = 50
@@ -96,6 +99,7 @@ def restrict(key: AccessKey, *, scopes: Collection[Scope], networks: Collection[
 
     before = {"scopes": key.scopes, "networks": key.networks}
     key.scopes, key.networks = _in_order(scopes), _well_formed(networks)
+    _known.forget()
     if AccessKey.objects.filter(pk=key.pk).update(scopes=key.scopes, networks=key.networks):
         audit.record(
             "access_key.restricted", by=by, target=key, before=before, scopes=key.scopes, networks=key.networks
@@ -130,19 +134,47 @@ def delete(key: AccessKey, *, by: Actor) -> None:
     _must_reach(by, key.role)
 
     key.delete()
+    _known.forget()
     audit.record("access_key.deleted", by=by, target=key, label=key.label)
+
+
+FIND = Joined(
+    """
+    SELECT {key}, {account} FROM accounts_accesskey key JOIN accounts_account account ON account.id = key.account_id
+    WHERE key.key_id = %s AND key.is_active
+    """,
+    key=AccessKey,
+    account=Account,
+)
 
 
 def find(key_id: str) -> AccessKey | None:
     """Return the key programs may use under this name, with its account; None also for a disabled one."""
-    return AccessKey.objects.select_related("account").filter(key_id=key_id, is_active=True).first()
+    found = FIND.first(key_id)
+    if found is None:
+        return None
+    key, key.account = found
+    return cast("AccessKey", key)
+
+
+_known = Brief[tuple[AccessKey, bytes]]()
 
 
 def verify(token: str) -> AccessKey | None:
-    """Return the key that a bearer token (`<id>.<secret>`) proves, with its account; None for any other text."""
+    """Return the key that a bearer token (`<id>.<secret>`) proves, with its account; None for any other text.
+
+    What is changed about a key takes a second to reach all processes.
+    """
     key_id, _dot, secret = token.partition(".")
-    key = find(key_id) if key_id.isascii() and key_id.isalnum() else None
-    return key if key and compare_digest(key.secret.encode(), secret.encode("utf-8", "replace")) else None
+    if not (key_id.isascii() and key_id.isalnum()):
+        return None
+    known = _known.of(key_id, lambda: _with_secret(key_id))
+    return known[0] if known and compare_digest(known[1], secret.encode("utf-8", "replace")) else None
+
+
+def _with_secret(key_id: str) -> tuple[AccessKey, bytes] | None:
+    key = find(key_id)
+    return (key, key.secret.encode()) if key else None
 
 
 def note_use(key: AccessKey, *, now: datetime) -> None:
@@ -151,12 +183,14 @@ def note_use(key: AccessKey, *, now: datetime) -> None:
     if key.last_used_at is None or key.last_used_at <= before:
         unnoted = Q(last_used_at=None) | Q(last_used_at__lte=before)
         AccessKey.objects.filter(unnoted, pk=key.pk).update(last_used_at=now)
+        key.last_used_at = now
 
 
 def _set_active(key: AccessKey, by: Actor, *, active: bool) -> None:
     by.must(Permission.WORK)
     _must_reach(by, key.role)
 
+    _known.forget()
     if AccessKey.objects.filter(pk=key.pk, is_active=not active).update(is_active=active):
         audit.record("access_key.enabled" if active else "access_key.disabled", by=by, target=key, label=key.label)
 

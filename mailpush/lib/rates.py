@@ -5,6 +5,7 @@ nothing is limited.
 """
 
 import logging
+import threading
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -16,8 +17,9 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 0.25  # seconds; Valkey answers in less than a thousandth of one
 ASK_AGAIN_AFTER = 5.0  # seconds, while it does not answer
+KEPT = 10_000  # names a process remembers
 
-_silent_until = 0.0
+STEPS = 6000  # a limit is counted in so many steps: asking Valkey for each of thousands of calls a second would tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +32,53 @@ class Rate:
     is_exceeded: bool
 
 
+@dataclass(slots=True)
+class _Step:
+    """What this process may still use of what it has told Valkey: numbers `next` to `last` of a window."""
+
+    window: int
+    next: int
+    last: int
+
+
+_lock = threading.Lock()
+_steps: dict[str, _Step] = {}
+_silent_until = 0.0
+
+
 def count(name: str, *, limit: int, window: int, now: float) -> Rate | None:
     """Count one use in the present window of so many seconds; None while Valkey does not answer.
 
     :param now: seconds since 1970.
     """
+    number, into = divmod(int(now), window)
+    with _lock:
+        step = _steps.get(name)
+        if step is None or step.window != number or step.next > step.last:
+            step = _step(name, number, max(limit // STEPS, 1), lasts=window)
+        if step is None:
+            return None
+        used, step.next = step.next, step.next + 1
+    return Rate(limit=limit, left=max(limit - used, 0), resets_in=window - into, is_exceeded=used > limit)
+
+
+def _step(name: str, number: int, size: int, *, lasts: int) -> _Step | None:
     global _silent_until  # noqa: PLW0603 - what this process knows of Valkey
     if time.monotonic() < _silent_until:
         return None
-    number, into = divmod(int(now), window)
     key = f"mailpush:rate:{name}:{number}"
     try:
-        used, _ = _valkey().pipeline(transaction=False).incr(key).expire(key, window).execute()
+        last = int(_valkey().incrby(key, size))
+        if last == size:
+            _valkey().expire(key, lasts)
     except redis.RedisError:
         log.warning("Valkey does not answer; nothing is limited", exc_info=True)
         _silent_until = time.monotonic() + ASK_AGAIN_AFTER
         return None
-    return Rate(limit=limit, left=max(limit - used, 0), resets_in=window - into, is_exceeded=used > limit)
+    if len(_steps) >= KEPT:
+        _steps.clear()
+    _steps[name] = _Step(number, last - size + 1, last)
+    return _steps[name]
 
 
 @cache
