@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from accounts.api import account as account_api
 from accounts.views import access_keys, audit, invitations, members, profile, settings
 
 app_name = "accounts"
@@ -21,4 +22,8 @@ urlpatterns = [
     path("account/access-keys/<int:pk>/disable/", access_keys.disable, name="access-key-disable"),
     path("account/access-keys/<int:pk>/delete/", access_keys.delete, name="access-key-delete"),
     path("account/audit/", audit.index, name="audit-log"),
+]
+
+api_urls = [
+    path("account", account_api.AccountView.as_view()),
 ]

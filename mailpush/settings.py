@@ -301,6 +301,15 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_PATCH": True,
     "SERVERS": [{"url": MAILPUSH_PUBLIC_URL}],
     "PATH_CONVERTER_OVERRIDES": {"id": {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"}},
+    "ENUM_NAME_OVERRIDES": {
+        "MessageStatus": "sending.models.Status",
+        "AcceptedStatus": ["queued", "suppressed"],
+        "BatchStatus": "sending.models.Batch.Status",
+        "DomainStatus": "domains.models.Domain.Status",
+        "ImportStatus": "recipients.models.Import.Status",
+        "TemplateStatus": "templates_app.models.Template.Status",
+        "Decision": ["approved", "rejected"],
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "accounts.api.schema.close_shapes",

@@ -53,6 +53,11 @@ class RecipientList(models.Model):
         return self.name
 
 
+class RecipientQuerySet(models.QuerySet["Recipient"]):
+    def at(self, address: str) -> Self:
+        return self.annotate(key=Lower("address")).filter(key=address.lower())
+
+
 class Recipient(models.Model):
     """One address on a list with the values of its template variables."""
 
@@ -63,6 +68,8 @@ class Recipient(models.Model):
     # By name (UserName, NickName …), all text; absent = empty.
     variables = models.JSONField(default=dict)
     created_at = models.DateTimeField(_("added"), default=timezone.now, db_default=Now())
+
+    objects = RecipientQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from sending.api import batches as batches_api
 from sending.api import messages as messages_api
 from sending.views import batches, messages, orders, unsubscribing
 
@@ -32,4 +33,11 @@ api_urls = [
     path("messages", messages_api.Messages.as_view()),
     path("messages/<id:pk>", messages_api.MessageView.as_view()),
     path("messages/<id:pk>/cancel", messages_api.MessageCancel.as_view()),
+    path("batches", batches_api.Batches.as_view()),
+    path("batches/<id:pk>", batches_api.BatchView.as_view()),
+    path("batches/<id:pk>/pause", batches_api.BatchPause.as_view()),
+    path("batches/<id:pk>/resume", batches_api.BatchResume.as_view()),
+    path("batches/<id:pk>/cancel", batches_api.BatchCancel.as_view()),
+    path("batches/<id:pk>/send-unknown", batches_api.BatchSendUnknown.as_view()),
+    path("batches/<id:pk>/send-to-rest", batches_api.BatchSendToRest.as_view()),
 ]

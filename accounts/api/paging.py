@@ -25,12 +25,12 @@ class Page(Shape):
     cursor = Text(required=False, max_length=64, help_text="`next` of the page before; left out for the first page.")
 
 
-def asked(shape: type[Shape], request: Request) -> dict[str, Any]:
+def asked(shape: type[Shape], request: Request, **context: Any) -> dict[str, Any]:
     """Return what the address says is wanted."""
     repeated = next((name for name, values in request.query_params.lists() if len(values) > 1), None)
     if repeated is not None:
         raise Problem(REFUSED, "repeated", _("This stands in the address more than once."), field=repeated[:64])
-    wanted = shape(data=request.query_params.dict())
+    wanted = shape(data=request.query_params.dict(), context=context)
     wanted.is_valid(raise_exception=True)
     return dict(wanted.validated_data)
 

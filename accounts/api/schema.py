@@ -1,6 +1,7 @@
 """How the API is described (OpenAPI 3.1): what all operations have in common is said here once."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema_serializer
@@ -42,6 +43,7 @@ CHANGING = {
                 "field": "recipients[3].address",
             },
             response_only=True,
+            status_codes=[*EVERY, *WITH_ID, *WITH_INPUT, *CHANGING],
         )
     ]
 )
@@ -51,6 +53,31 @@ class Error(serializers.Serializer[Any]):
     code = serializers.CharField(help_text="For programs; it stays as it is.")
     message = serializers.CharField(help_text="For people: what is wrong and what to do, in the language asked for.")
     field = serializers.CharField(help_text="The input at fault, such as `recipients[3].address`; empty for none.")
+
+
+Shown = TypeVar("Shown", bound=type[serializers.BaseSerializer[Any]])
+
+
+def shown_as(value: dict[str, Any], name: str = "Example") -> Callable[[Shown], Shown]:
+    """Give what answers contain an example."""
+    example = OpenApiExample(name, value=value, response_only=True, status_codes=["200", "201", "202"])
+    return extend_schema_serializer(examples=[example])
+
+
+def asked_as(*values: dict[str, Any]) -> Callable[[Shown], Shown]:
+    """Give what calls contain an example, or several."""
+    names = ("Example", "Another", "A third")
+    examples = [
+        OpenApiExample(name, value=value, request_only=True) for name, value in zip(names, values, strict=False)
+    ]
+    return extend_schema_serializer(examples=examples)
+
+
+def page_of(entry: type[serializers.Serializer[Any]], example: dict[str, Any]) -> type[serializers.Serializer[Any]]:
+    """Return what a page of a list looks like."""
+    fields = {"data": entry(many=True), "next": serializers.CharField(allow_null=True)}
+    page: type[serializers.Serializer[Any]] = type(f"{entry.__name__}Page", (serializers.Serializer,), fields)
+    return shown_as({"data": [example], "next": None})(page)
 
 
 class Schema(AutoSchema):

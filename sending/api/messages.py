@@ -4,13 +4,14 @@ from typing import Any
 
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_serializer
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api import paging
 from accounts.api.fields import Id, Text
+from accounts.api.schema import page_of, shown_as
 from accounts.api.views import ApiView, repeatable
 from accounts.models import Scope
 from mailpush.mail.addresses import ADDRESS_LENGTH
@@ -52,7 +53,7 @@ EVENT_EXAMPLE = {
 }
 
 
-@extend_schema_serializer(examples=[OpenApiExample("A message", value=SUMMARY_EXAMPLE, response_only=True)])
+@shown_as(SUMMARY_EXAMPLE)
 class MessageSummary(serializers.Serializer[Message]):
     id = serializers.CharField()
     recipient = serializers.CharField()
@@ -85,19 +86,12 @@ class MessageEvent(serializers.Serializer[Event]):
     seconds = serializers.FloatField(allow_null=True)
 
 
-@extend_schema_serializer(
-    examples=[OpenApiExample("A message", value=SUMMARY_EXAMPLE | {"events": [EVENT_EXAMPLE]}, response_only=True)]
-)
+@shown_as(SUMMARY_EXAMPLE | {"events": [EVENT_EXAMPLE]})
 class MessageDetail(MessageSummary):
     events = MessageEvent(many=True, help_text="Everything that happened to it, oldest first.")
 
 
-@extend_schema_serializer(
-    examples=[OpenApiExample("A page", value={"data": [SUMMARY_EXAMPLE], "next": None}, response_only=True)]
-)
-class MessagePage(serializers.Serializer[Any]):
-    data = MessageSummary(many=True)
-    next = serializers.CharField(allow_null=True)
+MessagePage = page_of(MessageSummary, SUMMARY_EXAMPLE)
 
 
 class MessageFilter(paging.Page):

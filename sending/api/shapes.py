@@ -4,11 +4,12 @@ import re
 from typing import Any
 
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import ErrorDetail
 
 from accounts.api.fields import Id, Shape, Text
+from accounts.api.schema import asked_as, shown_as
 from mailpush.mail.addresses import ADDRESS_LENGTH, BadAddress, parse
 from sending import mime
 from sending.acceptance import Addressee
@@ -198,12 +199,7 @@ TEMPLATE_EXAMPLE = {
 }
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample("Inline, with variables", value=SEND_EXAMPLE, request_only=True),
-        OpenApiExample("An approved template, at a time", value=TEMPLATE_EXAMPLE, request_only=True),
-    ]
-)
+@asked_as(SEND_EXAMPLE, TEMPLATE_EXAMPLE)
 class SendMessages(Shape):
     sender = Text(max_length=ADDRESS_LENGTH, help_text="One of your sender addresses.")
     recipients = Recipients()
@@ -266,15 +262,7 @@ class AcceptedMessage(serializers.Serializer[Any]):
     status = serializers.ChoiceField([Status.QUEUED, Status.SUPPRESSED])
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample(
-            "Accepted",
-            value={"data": [{"id": "1042", "recipient": "anna@example.org", "status": "queued"}]},
-            response_only=True,
-        )
-    ]
-)
+@shown_as({"data": [{"id": "1042", "recipient": "anna@example.org", "status": "queued"}]})
 class AcceptedMessages(serializers.Serializer[Any]):
     """In the order of the recipients; a `suppressed` one is on your suppression list and gets nothing."""
 
