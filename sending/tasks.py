@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from sending import acceptance, expansion, returns
 from sending.delivery import engine, waking
+from sending.webhooks import reading, running
 
 SITES_AT_ONCE = 50  # lanes in one wake-up: small mailings go to thousands of sites
 
@@ -67,6 +68,18 @@ def read_returned() -> None:
 def forget_accepted() -> None:
     """Drop the keys by which repeated submissions are recognised, once nobody repeats them (every hour)."""
     acceptance.purge(now=timezone.now())
+
+
+@shared_task
+def run_webhooks() -> None:
+    """Make calls of what has happened, and the calls that are due (every two seconds)."""
+    reading.read_new(now=timezone.now())
+    running.work()
+
+
+@shared_task
+def prune_webhooks() -> None:
+    running.prune(now=timezone.now())
 
 
 @worker_shutting_down.connect

@@ -12,15 +12,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from accounts.models import Account, IdempotentCall
+from accounts.purging import KEPT
 from mailpush.lib import encryption
 from mailpush.lib.refusals import Refusal
 
-KEPT = timedelta(hours=24)
 CLAIM_LASTS = timedelta(minutes=2)  # longer than any call takes
 KEY_LENGTH = 255
 
@@ -119,12 +118,6 @@ def complete(claimed: Claim, answer: Answer) -> None:
 def release(claimed: Claim) -> None:
     """Forget a call that did nothing, so that it may be made again."""
     _held(claimed).delete()
-
-
-@transaction.atomic
-def prune(*, now: datetime) -> int:
-    """Forget calls older than a day; return how many."""
-    return IdempotentCall.objects.filter(created_at__lt=now - KEPT).delete()[0]
 
 
 def _held(claimed: Claim) -> Any:

@@ -1,4 +1,4 @@
-"""Contents, batches, messages, the queue's chunks and lanes, providers, and the ledger of events."""
+"""Contents, batches, messages, the queue's chunks and lanes, providers, the ledger of events, webhooks."""
 
 from sending.models.acceptance import Acceptance
 from sending.models.batch import Batch
@@ -9,6 +9,7 @@ from sending.models.provider import Provider, ReplyRule
 from sending.models.queue import UNROUTED, Chunk, Destination, Gate, Lane, Turn
 from sending.models.returned import Returned
 from sending.models.strict_transport import StrictTransport
+from sending.models.webhook import EventKind, Webhook, WebhookCall, WebhookPosition, WebhookTry
 
 __all__ = [
     "UNROUTED",
@@ -19,6 +20,7 @@ __all__ = [
     "Content",
     "Destination",
     "Event",
+    "EventKind",
     "Gate",
     "Lane",
     "Message",
@@ -28,4 +30,8 @@ __all__ = [
     "Status",
     "StrictTransport",
     "Turn",
+    "Webhook",
+    "WebhookCall",
+    "WebhookPosition",
+    "WebhookTry",
 ]

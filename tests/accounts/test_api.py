@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from redis import Redis
 
+from accounts import purging
 from accounts.models import IdempotentCall, Role, Scope
 from accounts.services import access_keys, idempotency
 from mailpush.lib import rates
@@ -272,8 +273,8 @@ def test_after_a_day_a_key_is_forgotten(account):
     again = idempotency.claim(account, "k", "other", now=later)
 
     assert isinstance(again, idempotency.Claim)
-    assert idempotency.prune(now=later) == 0
-    assert idempotency.prune(now=later + timedelta(days=2)) == 1
+    assert purging.forget_calls(now=later) == 0
+    assert purging.forget_calls(now=later + timedelta(days=2)) == 1
 
 
 @pytest.mark.django_db(transaction=True)

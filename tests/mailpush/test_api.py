@@ -26,6 +26,8 @@ from tests.factories import (
     SuppressionFactory,
     TagFactory,
     TemplateFactory,
+    WebhookCallFactory,
+    WebhookFactory,
 )
 
 READER = "anna@readers.example.org"
@@ -125,13 +127,17 @@ def things(account) -> dict[str, Any]:
         "suppressions": SuppressionFactory(account=account),
         "messages": MessageFactory(content__sender=sender, status=Status.DELIVERED),
         "batches": BatchFactory(content__sender=sender, list=readers),
+        "webhooks": (webhook := WebhookFactory(account=account)),
+        "calls": WebhookCallFactory(webhook=webhook),
     }
 
 
 def filled(path: str, things: dict[str, Any]) -> str:
     """Put ids into a path."""
     noun = path.partition("/")[0]
-    return path.replace("{recipient_pk}", str(things["recipients"].pk)).replace("{id}", str(things[noun].pk))
+    for name, inner in (("{recipient_pk}", "recipients"), ("{call_pk}", "calls"), ("{id}", noun)):
+        path = path.replace(name, str(things[inner].pk))
+    return path
 
 
 WITH_ID = [(method, path, operation) for method, path, operation in OPERATIONS if "{" in path]
@@ -233,6 +239,7 @@ MAKERS = {
     "lists": lambda account: RecipientListFactory(account=account),
     "templates": lambda account: TemplateFactory(account=account),
     "suppressions": lambda account: SuppressionFactory(account=account),
+    "webhooks": lambda account: WebhookFactory(account=account),
     "messages": lambda account: MessageFactory(
         content__sender=_sender(account), content__tag=TagFactory(account=account)
     ),
