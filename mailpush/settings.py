@@ -308,6 +308,7 @@ SPECTACULAR_SETTINGS = {
         "DomainStatus": "domains.models.Domain.Status",
         "ImportStatus": "recipients.models.Import.Status",
         "TemplateStatus": "templates_app.models.Template.Status",
+        "WebhookCallStatus": "sending.models.WebhookCall.Status",
         "Decision": ["approved", "rejected"],
     },
     "POSTPROCESSING_HOOKS": [
