@@ -148,7 +148,6 @@ class AttachmentShape(Shape):
     type = Text(max_length=127, default="application/octet-stream", help_text="Its media type, such as `image/png`.")
     content = Text(
         allow_blank=True,
-        max_length=28_000_000,  # ATTACHED_BYTES in base64, with line breaks
         help_text="The file in base64. All of a mail's attachments together have 15 MB at most.",
     )
     content_id = Text(
