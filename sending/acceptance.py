@@ -212,7 +212,8 @@ SELECT 'message', place, id, status, content_id, NULL, NULL FROM fresh
 UNION ALL SELECT 'spent', NULL, account_id, NULL, NULL, NULL, NULL FROM spent
 UNION ALL SELECT 'repeated', NULL, account_id, NULL, count(*), NULL, NULL FROM allowed
           WHERE status = 'queued' AND id NOT IN (SELECT id FROM fresh) GROUP BY account_id
-UNION ALL SELECT DISTINCT 'lane', NULL::bigint, NULL::bigint, NULL, NULL::bigint, stream, site FROM chunk WHERE due_at <= %(now)s
+UNION ALL SELECT DISTINCT 'lane', NULL::bigint, NULL::bigint, NULL, NULL::bigint, stream, site
+          FROM chunk WHERE due_at <= %(now)s
 """
 
 

@@ -136,9 +136,11 @@ class Messages(ApiView):
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        messages = sends.send(SEND.run_validation(request.data), by=self.actor, now=timezone.now())
+        wanted = SEND.run_validation(request.data)
+        taken = sends.send(wanted, by=self.actor, now=timezone.now())
         accepted = [
-            {"id": str(message.pk), "recipient": message.recipient, "status": message.status} for message in messages
+            {"id": str(message.message_id), "recipient": to.address, "status": message.status}
+            for message, to in zip(taken, wanted.recipients, strict=True)
         ]
         return Response({"data": accepted}, status=202)
 

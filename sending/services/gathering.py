@@ -13,8 +13,7 @@ from datetime import datetime
 from django.db import DataError, IntegrityError, connection, transaction
 
 from sending import acceptance
-from sending.acceptance import Lanes, Submission
-from sending.models import Message
+from sending.acceptance import Lanes, Submission, Taken
 from sending.services import messages
 
 LARGEST = 200  # calls a group
@@ -39,7 +38,7 @@ _waiting: list[_Call] = []
 _has_leader = False
 
 
-def accept(submissions: Sequence[Submission], *, now: datetime) -> list[Message]:
+def accept(submissions: Sequence[Submission], *, now: datetime) -> list[Taken]:
     """Accept submissions of one account, all or none, with whatever other threads have; durable on return.
 
     Inside a transaction it is that one which makes them durable, so nobody is waited for.
@@ -57,7 +56,7 @@ def accept(submissions: Sequence[Submission], *, now: datetime) -> list[Message]
         raise call.problem
     if refusal := next((each.refusal for each in submissions if each.refusal), None):
         raise refusal
-    return [message for each in submissions for message in each.messages]
+    return [each for submission in submissions for each in submission.taken]
 
 
 def _joins(call: _Call) -> bool:
@@ -115,7 +114,7 @@ def _accept_whole(group: Sequence[_Call]) -> Lanes:
 
 def _accept_alone(call: _Call) -> None:
     for each in call.submissions:
-        each.messages, each.refusal = [], None
+        each.taken, each.refusal = [], None
     try:
         messages.accept_all(call.submissions, now=call.now)
     except Exception as problem:  # noqa: BLE001 - the caller raises it

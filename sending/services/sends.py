@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import cast
+from typing import Any, cast
 from uuid import uuid4
 
 from django.utils.translation import gettext as _
@@ -18,8 +18,8 @@ from mailpush.lib.rows import Joined
 from mailpush.mail.variables import ADDRESS
 from senders.models import Sender, Tag
 from sending import bodies, mime
-from sending.acceptance import Addressee, Submission
-from sending.models import AddressType, Content, Message
+from sending.acceptance import Addressee, Submission, Taken
+from sending.models import AddressType, Content
 from sending.services import gathering
 from templates_app import rendering
 from templates_app.models import Template
@@ -93,7 +93,7 @@ class Wanted:
     at: datetime | None = None
 
 
-def send(wanted: Wanted, *, by: Actor, now: datetime) -> list[Message]:
+def send(wanted: Wanted, *, by: Actor, now: datetime) -> list[Taken]:
     """Accept the messages, in the order of their recipients; they are on their way when the transaction commits.
 
     :raises UnknownSender, SenderMayNotSend: the account has no such sender, or it may not send at present.
@@ -105,39 +105,38 @@ def send(wanted: Wanted, *, by: Actor, now: datetime) -> list[Message]:
     :raises QuotaSpent: the account may not send that many.
     """
     by.must(Permission.WORK)
-    content = _content(wanted, by.account, now=now)
+    sender, body, columns = _content(wanted, by.account)
     if wanted.at is not None and not now < wanted.at <= now + FURTHEST:
         raise BadTime(_("Choose a time in the future, within %(days)d days.") % {"days": FURTHEST.days}, field="at")
     if not wanted.headers and not wanted.attachments:
-        return gathering.accept([Submission(content, wanted.recipients, at=wanted.at)], now=now)
+        return gathering.accept([Submission(sender, columns, wanted.recipients, at=wanted.at)], now=now)
     _must_be_of_size(wanted)
     whole = list[Submission]()
     try:
-        whole.extend(_whole(content, to, wanted, now=now) for to in wanted.recipients)
+        whole.extend(_whole(sender, body, columns, to, wanted, now=now) for to in wanted.recipients)
         return gathering.accept(whole, now=now)
     except BaseException:
         for submission in whole:
-            bodies.discard({"mime_file": submission.content.mime_file})
+            bodies.discard(submission.content)
         raise
 
 
-def _content(wanted: Wanted, account: Account, *, now: datetime) -> Content:
+def _content(wanted: Wanted, account: Account) -> tuple[Sender, Body, dict[str, Any]]:
+    """Return the sender, what is said, and all of it as columns of `Content`."""
     sender = _sender(wanted.sender, account)
     body, sender_name = _said(wanted, account)
-    return Content(
-        account=account,
-        sender=sender,
-        tag=_tag(wanted.tag, account) if wanted.tag else None,
-        stream=sender.stream,
-        address_type=AddressType.RANDOM,
-        kind=Content.Kind.COMPOSED,
-        sender_name=sender_name,
-        reply_to=sender.usable_reply_to if wanted.reply_to is None else wanted.reply_to,
-        subject=body.subject,
-        html=body.html,
-        text=body.text,
-        created_at=now,
-    )
+    columns = {
+        "tag_id": _tag(wanted.tag, account).pk if wanted.tag else None,
+        "stream": sender.stream,
+        "address_type": AddressType.RANDOM.value,
+        "kind": Content.Kind.COMPOSED.value,
+        "sender_name": sender_name,
+        "reply_to": sender.usable_reply_to if wanted.reply_to is None else wanted.reply_to,
+        "subject": body.subject,
+        "html": body.html,
+        "text": body.text,
+    }
+    return sender, body, columns
 
 
 SENDER = Joined(
@@ -255,29 +254,22 @@ def _must_be_of_size(wanted: Wanted) -> None:
         )
 
 
-def _whole(content: Content, to: Addressee, wanted: Wanted, *, now: datetime) -> Submission:
+def _whole(
+    sender: Sender, body: Body, columns: dict[str, Any], to: Addressee, wanted: Wanted, *, now: datetime
+) -> Submission:
     """Return one recipient's mail as a whole message."""
     values = {ADDRESS: to.address, **(to.variables or {})}
     parts = mime.Parts(
-        subject=rendering.one_line(rendering.compile(content.subject, escape=False).render(values)),
-        text=rendering.compile(content.text, escape=False).render(values),
-        html=rendering.compile(content.html, escape=True).render(values),
-        sender=content.sender.address,
-        sender_name=content.sender_name,
-        reply_to=content.reply_to,
+        subject=rendering.one_line(rendering.compile(body.subject, escape=False).render(values)),
+        text=rendering.compile(body.text, escape=False).render(values),
+        html=rendering.compile(body.html, escape=True).render(values),
+        sender=sender.address,
+        sender_name=columns["sender_name"],
+        reply_to=columns["reply_to"],
         headers=wanted.headers,
         attachments=wanted.attachments,
     )
-    message_id = f"<{uuid4()}@{content.sender.domain.name}>"
+    message_id = f"<{uuid4()}@{sender.domain.name}>"
     raw = mime.written(parts, recipient=to.address, message_id=message_id, date=wanted.at or now)
-    stored = Content(
-        account=content.account,
-        sender=content.sender,
-        tag=content.tag,
-        stream=content.stream,
-        address_type=content.address_type,
-        subject=parts.subject,
-        created_at=now,
-        **bodies.store(raw),
-    )
-    return Submission(stored, [to], at=wanted.at)
+    stored = columns | {"html": "", "text": "", "subject": parts.subject} | bodies.store(raw)
+    return Submission(sender, stored, [to], at=wanted.at)
