@@ -149,7 +149,7 @@ def test_our_mistakes_have_the_shape_too(program, wanted, monkeypatch):
 
 
 def test_messages_are_in_the_language_asked_for(program):
-    answer = program.call("GET", "nothing", Accept_Language="zh-hans")
+    answer = program.call("POST", "messages", {}, Accept_Language="zh-hans")
 
     assert not answer.json()["message"].isascii()
 
