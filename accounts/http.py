@@ -80,9 +80,9 @@ def client_ip(request: HttpRequest) -> str | None:
     Forwarded headers are not believed, as anyone can send them: save the last entry that our own TLS proxy on this
     machine has added.
     """
-    peer = request.META.get("REMOTE_ADDR") or None
+    peer: str | None = request.META.get("REMOTE_ADDR") or None
     if settings.HTTPS and peer in LOOPBACK:
-        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
+        forwarded: str = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
         return forwarded if _is_ip(forwarded) else peer
     return peer
 

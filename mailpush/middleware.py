@@ -35,4 +35,5 @@ class ApiDoorMiddleware:
         except Resolver404:
             return nothing_here(request)
         response: Any = match.func(request, *match.args, **match.kwargs)
-        return response.render() if hasattr(response, "render") else response
+        answer: HttpResponse = response.render() if hasattr(response, "render") else response
+        return answer

@@ -25,7 +25,7 @@ class QuotaDetail(serializers.Serializer[quotas.Allowance]):
 
 class KeyDetail(serializers.Serializer[Any]):
     id = serializers.CharField(source="key_id")
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment] # the name is the field's, in answers
     role = serializers.ChoiceField(Role.choices)
     scopes = serializers.ListField(child=serializers.ChoiceField(Scope.choices), help_text="Empty: all of them.")
     networks = serializers.ListField(child=serializers.CharField(), help_text="Empty: from anywhere.")

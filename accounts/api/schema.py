@@ -88,7 +88,8 @@ class Schema(AutoSchema):
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
         for code, description in self._errors().items():
-            bodies.setdefault(code, {**self._get_response_for_code(Error, code), "description": description})
+            error = self._get_response_for_code(Error, code)  # type: ignore[no-untyped-call]
+            bodies.setdefault(code, {**error, "description": description})
         return dict(sorted(bodies.items()))
 
     def _errors(self) -> dict[str, str]:

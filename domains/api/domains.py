@@ -57,7 +57,7 @@ class DnsRecord(serializers.Serializer[Any]):
     host = serializers.CharField()
     value = serializers.CharField()
     priority = serializers.IntegerField(allow_null=True)
-    required = serializers.BooleanField(source="is_required")
+    required = serializers.BooleanField(source="is_required")  # type: ignore[assignment] # its name in answers
     outcome = serializers.ChoiceField(
         RecordCheck.Outcome.choices, allow_null=True, source="check.outcome", default=None
     )

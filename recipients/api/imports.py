@@ -18,7 +18,7 @@ from accounts.api.fields import Shape
 from accounts.api.schema import page_of, shown_as
 from accounts.api.views import ApiView
 from accounts.models import Scope
-from recipients.api.lists import ListView
+from recipients.api.lists import OwnList
 from recipients.http import UploadLimit
 from recipients.models import Import
 from recipients.services import imports
@@ -68,10 +68,9 @@ class Upload(Shape):
     file = serializers.FileField()
 
 
-class Uploads(ListView):
+class Uploads(OwnList):
     """Uploads are safe to repeat as they are: the same file changes nothing a second time."""
 
-    http_method_names = ["get", "post"]
     parser_classes = [MultiPartParser]
     is_bounded = False
 

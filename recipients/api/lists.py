@@ -121,13 +121,18 @@ class Entries(serializers.Field):  # type: ignore[type-arg]
 def _entry(number: int, data: Any) -> many.Entry:
     """Return the entry as it is; only what is not even of its shape is refused here."""
     if not isinstance(data, dict) or not isinstance(data.get("address"), str):
-        raise serializers.ValidationError({number: {"address": [_("Write an object with an address.")]}})
+        raise _wrong(number, "address", _("Write an object with an address."))
     if unknown := data.keys() - {"address", "variables"}:
-        raise serializers.ValidationError({number: {str(min(unknown))[:64]: [_("There is no such field.")]}})
+        raise _wrong(number, str(min(unknown))[:64], _("There is no such field."))
     variables = data.get("variables", {})
     if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
-        raise serializers.ValidationError({number: {"variables": [_("Write an object of texts.")]}})
+        raise _wrong(number, "variables", _("Write an object of texts."))
     return many.Entry(data["address"], variables)
+
+
+def _wrong(number: int, name: str, message: str) -> serializers.ValidationError:
+    mistakes: Any = {number: {name: [message]}}
+    return serializers.ValidationError(mistakes)
 
 
 @asked_as(
@@ -200,9 +205,14 @@ class Lists(ApiView):
         return Response(ListDetail(made).data, status=201)
 
 
-class ListView(ApiView):
+class OwnList(ApiView):
     scope = Scope.LISTS
 
+    def list(self, pk: int) -> RecipientList:
+        return get_object_or_404(RecipientList.objects.for_account(self.account), pk=pk)
+
+
+class ListView(OwnList):
     @extend_schema(operation_id="lists_read", summary="A list", responses=ListDetail)
     def get(self, _request: Request, pk: int) -> Response:
         return Response(ListDetail(self.list(pk)).data)
@@ -226,13 +236,8 @@ class ListView(ApiView):
         lists.delete(self.list(pk), by=self.actor, now=timezone.now())
         return Response(status=204)
 
-    def list(self, pk: int) -> RecipientList:
-        return get_object_or_404(RecipientList.objects.for_account(self.account), pk=pk)
 
-
-class Recipients(ListView):
-    http_method_names = ["get", "post"]
-
+class Recipients(OwnList):
     @extend_schema(
         operation_id="recipients_list",
         summary="Who is on a list",
@@ -262,7 +267,7 @@ class Recipients(ListView):
         return Response(AddedRecipients(added).data)
 
 
-class RecipientView(ListView):
+class RecipientView(OwnList):
     @extend_schema(operation_id="recipients_read", summary="A recipient", responses=RecipientDetail)
     def get(self, _request: Request, pk: int, recipient_pk: int) -> Response:
         return Response(RecipientDetail(self.recipient(pk, recipient_pk)).data)

@@ -36,7 +36,7 @@ class SuppressionDetail(serializers.Serializer[Suppression]):
     reason = serializers.ChoiceField(Suppression.Reason.choices)
     scope = serializers.ChoiceField(Suppression.Scope.choices)
     scope_value = serializers.CharField(help_text="The domain or sender address that it holds for.")
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment] # the name is the field's, in answers
     evidence = serializers.CharField(help_text="The server's words, or a note.")
     created_at = serializers.DateTimeField()
 

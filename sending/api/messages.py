@@ -202,6 +202,6 @@ def summary(message: Message) -> dict[str, Any]:
 
 
 def detail(message: Message) -> dict[str, Any]:
-    names = MessageEvent().fields
+    names = list(MessageEvent().get_fields())
     events = [{name: getattr(event, name) for name in names} for event in reports.events_of(message)]
     return summary(message) | {"events": events}

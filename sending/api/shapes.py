@@ -6,7 +6,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
-from rest_framework.fields import ErrorDetail
+from rest_framework.exceptions import ErrorDetail
 
 from accounts.api.fields import Id, Shape, Text
 from accounts.api.schema import asked_as, shown_as
@@ -105,11 +105,12 @@ def _variables(number: int, given: Any) -> dict[str, str] | None:
                 _("Write a text of at most %(most)d characters.") % {"most": VALUE_LENGTH},
                 "bad_value",
             )
-    return {ALIASES.get(name, name): value for name, value in given.items()} or None
+    return {str(ALIASES.get(name, name)): value for name, value in given.items()} or None
 
 
 def _wrong(number: int, name: str, message: str, code: str = "invalid") -> serializers.ValidationError:
-    return serializers.ValidationError({number: {name: [ErrorDetail(message, code)]}})
+    mistakes: Any = {number: {name: [ErrorDetail(message, code)]}}
+    return serializers.ValidationError(mistakes)
 
 
 @extend_schema_field(
@@ -217,7 +218,7 @@ class SendMessages(Shape):
         help_text="Where replies go. Left out: the sender's confirmed reply address.",
     )
     headers = Headers(required=False)
-    attachments = AttachmentShape(many=True, required=False, max_length=MOST_ATTACHMENTS)
+    attachments = AttachmentShape(many=True, required=False, max_length=MOST_ATTACHMENTS)  # type: ignore[call-arg]
     tag = Text(required=False, max_length=128, help_text="One of your tags, by name.")
     at = serializers.DateTimeField(
         required=False, help_text="When they are to leave, at most 30 days ahead; left out: now."
@@ -265,4 +266,4 @@ class AcceptedMessage(serializers.Serializer[Any]):
 class AcceptedMessages(serializers.Serializer[Any]):
     """In the order of the recipients; a `suppressed` one is on your suppression list and gets nothing."""
 
-    data = AcceptedMessage(many=True)
+    data = AcceptedMessage(many=True)  # type: ignore[assignment] # the name is the field's, in answers

@@ -93,7 +93,7 @@ class WebhookEvent(serializers.Serializer[Any]):
     id = serializers.CharField()
     type = serializers.CharField()
     at = serializers.DateTimeField()
-    data = serializers.DictField()
+    data = serializers.DictField()  # type: ignore[assignment] # the name is the field's, in answers
 
 
 class WebhookTryDetail(serializers.Serializer[Any]):
@@ -162,9 +162,17 @@ class Webhooks(ApiView):
         return Response(NewWebhook(webhook).data, status=201)
 
 
-class WebhookView(ApiView):
+class OwnWebhook(ApiView):
     scope = Scope.WEBHOOKS
 
+    def webhook(self, pk: int) -> Webhook:
+        return get_object_or_404(Webhook.objects.for_account(self.account), pk=pk)
+
+    def shown(self, pk: int) -> Response:
+        return Response(WebhookDetail(self.webhook(pk)).data)
+
+
+class WebhookView(OwnWebhook):
     @extend_schema(operation_id="webhooks_read", summary="A webhook", responses=WebhookDetail)
     def get(self, _request: Request, pk: int) -> Response:
         return self.shown(pk)
@@ -188,16 +196,8 @@ class WebhookView(ApiView):
         webhooks.delete(self.webhook(pk), by=self.actor)
         return Response(status=204)
 
-    def webhook(self, pk: int) -> Webhook:
-        return get_object_or_404(Webhook.objects.for_account(self.account), pk=pk)
 
-    def shown(self, pk: int) -> Response:
-        return Response(WebhookDetail(self.webhook(pk)).data)
-
-
-class WebhookSecret(WebhookView):
-    http_method_names = ["post"]
-
+class WebhookSecret(OwnWebhook):
     @extend_schema(
         operation_id="webhooks_renew_secret",
         summary="Get a new secret",
@@ -211,9 +211,7 @@ class WebhookSecret(WebhookView):
         return Response({"secret": secret})
 
 
-class WebhookPause(WebhookView):
-    http_method_names = ["post"]
-
+class WebhookPause(OwnWebhook):
     @extend_schema(
         operation_id="webhooks_pause", summary="Let its calls wait", request=None, responses={200: WebhookDetail}
     )
@@ -223,9 +221,7 @@ class WebhookPause(WebhookView):
         return self.shown(pk)
 
 
-class WebhookResume(WebhookView):
-    http_method_names = ["post"]
-
+class WebhookResume(OwnWebhook):
     @extend_schema(
         operation_id="webhooks_resume",
         summary="Call it again, first with all that has waited",
@@ -238,9 +234,7 @@ class WebhookResume(WebhookView):
         return self.shown(pk)
 
 
-class WebhookTryOut(WebhookView):
-    http_method_names = ["post"]
-
+class WebhookTryOut(OwnWebhook):
     @extend_schema(
         operation_id="webhooks_test",
         summary="Have it called with an event that nothing has caused",
@@ -253,9 +247,7 @@ class WebhookTryOut(WebhookView):
         return Response(WebhookCallSummary(call).data, status=202)
 
 
-class WebhookCalls(WebhookView):
-    http_method_names = ["get"]
-
+class WebhookCalls(OwnWebhook):
     @extend_schema(
         operation_id="webhook_calls_list",
         summary="Calls of the last week",
@@ -270,22 +262,20 @@ class WebhookCalls(WebhookView):
         return Response(paging.newest_first(rows, asked, lambda row: WebhookCallSummary(row).data))
 
 
-class WebhookCallView(WebhookView):
-    http_method_names = ["get"]
+class OwnCall(OwnWebhook):
+    def call(self, pk: int, call_pk: int) -> WebhookCall:
+        return get_object_or_404(WebhookCall, webhook=self.webhook(pk), pk=call_pk)
 
+
+class WebhookCallView(OwnCall):
     @extend_schema(
         operation_id="webhook_calls_read", summary="A call, its events and every try", responses=WebhookCallDetail
     )
     def get(self, _request: Request, pk: int, call_pk: int) -> Response:
         return Response(call_detail(self.call(pk, call_pk)))
 
-    def call(self, pk: int, call_pk: int) -> WebhookCall:
-        return get_object_or_404(WebhookCall, webhook=self.webhook(pk), pk=call_pk)
 
-
-class WebhookCallAgain(WebhookCallView):
-    http_method_names = ["post"]
-
+class WebhookCallAgain(OwnCall):
     @extend_schema(
         operation_id="webhook_calls_send_again",
         summary="Make a call once more",

@@ -188,7 +188,7 @@ def _tag(name: str, account: Account) -> Tag:
 def _said(wanted: Wanted, account: Account) -> tuple[Body, str]:
     """Return the source of the mail and its sender's name."""
     if wanted.template is not None:
-        return _of_template(wanted, account)
+        return _of_template(wanted.template, wanted.sender_name, account)
     assert wanted.body
     body = wanted.body
     if any(to.variables for to in wanted.recipients):
@@ -202,9 +202,9 @@ def _said(wanted: Wanted, account: Account) -> tuple[Body, str]:
     return replace(body, text=body.text or _derived(body.html)), wanted.sender_name or ""
 
 
-def _of_template(wanted: Wanted, account: Account) -> tuple[Body, str]:
+def _of_template(pk: int, sender_name: str | None, account: Account) -> tuple[Body, str]:
     templates = Template.objects.for_account(account).without_bodies().select_related("approved")
-    template = templates.filter(pk=wanted.template).first()
+    template = templates.filter(pk=pk).first()
     if template is None:
         raise UnknownTemplate(_("You have no template of this id."), field="template")
     version = template.approved
@@ -213,7 +213,7 @@ def _of_template(wanted: Wanted, account: Account) -> tuple[Body, str]:
             _("“%(name)s” has no approved version. Submit it for review first.") % {"name": template},
             field="template",
         )
-    name = version.sender_name if wanted.sender_name is None else wanted.sender_name
+    name = version.sender_name if sender_name is None else sender_name
     return Body(version.subject, version.html, version.text), name
 
 

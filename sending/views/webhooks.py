@@ -1,7 +1,6 @@
 """Webhooks: where programs are told what happens, each with its calls and every try."""
 
 import json
-from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -121,7 +120,9 @@ def _call(request: AccountRequest, pk: int) -> WebhookCall:
     return get_object_or_404(WebhookCall.objects.select_related("webhook"), pk=pk, webhook__account=request.account)
 
 
-def _page(request: AccountRequest, webhook: Webhook, *, form: WebhookForm | None = None, secret: str = "") -> Any:
+def _page(
+    request: AccountRequest, webhook: Webhook, *, form: WebhookForm | None = None, secret: str = ""
+) -> HttpResponse:
     status = request.GET.get("status", "")
     rows = webhook.calls.defer("events")
     if status in WebhookCall.Status.values:

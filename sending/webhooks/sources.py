@@ -96,7 +96,7 @@ SOURCES = (
 def read(source: Source, *, after: int, to: int, accounts: list[int]) -> list[Happened]:
     """Return what is told of the rows in between, the first ROWS."""
     names = list(source.kinds)
-    parameters = {"after": after, "to": to, "accounts": accounts, "names": names, "rows": ROWS}
+    parameters: dict[str, Any] = {"after": after, "to": to, "accounts": accounts, "names": names, "rows": ROWS}
     with connection.cursor() as cursor:
         cursor.execute(source.query, parameters)
         return [
