@@ -35,6 +35,7 @@ class ApiView(APIView):
     answer are kept together; where it must not, as it asks the network, `is_atomic` is false.
     """
 
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     authentication_classes = [BearerKey]
     permission_classes = []
     scope: ClassVar[Scope]

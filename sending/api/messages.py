@@ -163,7 +163,7 @@ class MessageView(ApiView):
 
 
 class MessageCancel(MessageView):
-    http_method_names = ["post", "options"]
+    http_method_names = ["post"]
 
     @extend_schema(
         operation_id="messages_cancel",

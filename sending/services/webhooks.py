@@ -162,7 +162,7 @@ def _host(host: str) -> str:
     """Return the host as it stands in an address; where its name leads is looked at before each call."""
     try:
         address = outbound.literal(host)
-        name = str(address) if address else to_ascii_domain(host)
+        name = host if address else to_ascii_domain(host)
     except BadDomain as error:
         raise _bad_url() from error
     if address and not outbound.may_be_called(address):
