@@ -24,6 +24,7 @@ urlpatterns = [
     path("batches/<int:pk>/messages.csv", batches.export, name="batch-export"),
     path("messages/", messages.index, name="messages"),
     path("messages/<int:pk>/", messages.detail, name="message"),
+    path("messages/<int:pk>/call-off/", messages.call_off, name="message-call-off"),
     path("messages/<int:pk>/html/", messages.html, name="message-html"),
     path("messages/<int:pk>/source.eml", messages.source, name="message-source"),
     path("webhooks/", webhooks.index, name="webhooks"),

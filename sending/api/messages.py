@@ -182,7 +182,7 @@ class MessageCancel(MessageView):
 
 def summary(message: Message) -> dict[str, Any]:
     content = message.content
-    accepted = min(content.created_at, message.created_at) if message.batch_id is None else message.created_at
+    accepted = content.created_at if message.is_scheduled else message.created_at
     return {
         "id": str(message.pk),
         "recipient": message.recipient,
@@ -194,7 +194,7 @@ def summary(message: Message) -> dict[str, Any]:
         "invalid": message.invalid,
         "attempts": message.attempts,
         "accepted_at": accepted,
-        "scheduled_at": message.created_at if message.created_at > accepted else None,
+        "scheduled_at": message.created_at if message.is_scheduled else None,
         "next_attempt_at": message.next_attempt_at,
         "finished_at": message.finished_at,
         "last_reply": message.last_reply,

@@ -1,5 +1,6 @@
 """One mail to one recipient."""
 
+from datetime import timedelta
 from typing import ClassVar, Self
 
 from django.db import models
@@ -89,6 +90,11 @@ class Message(models.Model):
         return f"{self.pk} to {self.recipient}"
 
     # Questions
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether it was accepted to leave at a later time, which is its `created_at` then."""
+        return self.batch_id is None and self.created_at - self.content.created_at > timedelta(seconds=1)
 
     @property
     def is_waiting(self) -> bool:

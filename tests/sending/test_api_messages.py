@@ -5,6 +5,7 @@ from datetime import timedelta
 from email import message_from_bytes, policy
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import QuotaUse, Role, Scope
@@ -319,6 +320,19 @@ def test_a_message_on_its_way_is_not_called_off(program, wanted):
     Chunk.objects.update(leased_until=timezone.now() + timedelta(seconds=30))
 
     assert program.call("POST", f"messages/{message['id']}/cancel").json()["code"] == "not_waiting"
+
+
+def test_a_scheduled_message_is_called_off_on_its_page(program, wanted, owner_client):
+    at = timezone.now() + timedelta(hours=1)
+    (message,) = program.call("POST", "messages", wanted | {"at": at.isoformat()}).json()["data"]
+    page = reverse("sending:message", args=[message["id"]])
+    assert "It was accepted to be sent at a later time." in owner_client.get(page).content.decode()
+
+    done = owner_client.post(reverse("sending:message-call-off", args=[message["id"]]), follow=True).content.decode()
+
+    assert "It was called off before it left." in done
+    assert "Call this message off?" not in done
+    assert not Chunk.objects.exists()
 
 
 def test_strangers_find_nothing(strange_program, account):
