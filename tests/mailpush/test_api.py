@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -106,11 +107,16 @@ def test_programs_read_it_without_a_key(client):
 # Tenants
 
 
+@cache
+def private_key():
+    return dkim.generate_key()
+
+
 @pytest.fixture
 def things(account) -> dict[str, Any]:
     """One of everything that has an id, by the first part of its path."""
     domain = DomainFactory(account=account)
-    add_key(domain, dkim.generate_key(), now=domain.verified_at)
+    add_key(domain, private_key(), now=domain.verified_at)
     sender = SenderFactory(account=account, domain=domain)
     readers = RecipientListFactory(account=account, count=1)
     job = Import(list=readers, filename="a.csv", size=1, created_by="test", status=Import.Status.DONE)

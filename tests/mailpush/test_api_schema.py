@@ -13,6 +13,7 @@ from schemathesis.checks import ignored_auth
 
 from accounts.models import Role
 from tests.conftest import Program
+from tests.domains.conftest import world  # noqa: F401 - a fixture
 from tests.mailpush.test_api import described, things  # noqa: F401 - a fixture
 
 schema = schemathesis.openapi.from_dict(described())
@@ -55,7 +56,7 @@ def _one_connection():
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-def test_the_api_keeps_to_its_description(case, account, things, request):  # noqa: F811
+def test_the_api_keeps_to_its_description(case, account, things, world, request):  # noqa: F811 - world answers DNS
     program = request.node.stash.setdefault(PROGRAM, None) or Program(account, role=Role.OWNER)
     request.node.stash[PROGRAM] = program
     token = program.defaults["HTTP_AUTHORIZATION"]
