@@ -28,6 +28,15 @@ class _Call:
     is_over: bool = False
     problem: BaseException | None = None
 
+    @property
+    def is_stored(self) -> bool:
+        return all(each.taken for each in self.submissions)
+
+    def forget(self) -> None:
+        """Forget what was rolled back."""
+        for each in self.submissions:
+            each.taken, each.refusal = [], None
+
 
 class _Split(Exception):
     """Of a call's several submissions some are refused: calls must be worked on one by one."""
@@ -76,9 +85,9 @@ def _lead() -> None:
         del _waiting[: len(group)]
     try:
         _work(group)
-    except BaseException as problem:  # noqa: BLE001 - each of the group raises it
+    except BaseException as problem:  # noqa: BLE001 - each of the group raises it, save whose messages are stored
         for call in group:
-            call.problem = problem
+            call.problem = None if call.is_stored else problem
     finally:
         with _lock:
             _has_leader = bool(_waiting)
@@ -90,22 +99,34 @@ def _lead() -> None:
 
 
 def _work(group: Sequence[_Call]) -> None:
+    """Accept what the group has; what one of them is to blame for is not held against the others."""
     try:
         lanes = _accept_whole(group) if any(len(call.submissions) > 1 for call in group) else _accept(group)
-    except (DataError, IntegrityError, _Split):  # what one of them is to blame for is not held against the others
+    except (DataError, IntegrityError, _Split):
         for call in group:
-            _accept_alone(call)
+            if not call.is_stored:
+                _accept_alone(call)
         return
     _waker.wake(lanes)
 
 
 def _accept(group: Sequence[_Call]) -> Lanes:
+    """Accept all submissions; the accounts that can pay first, in one statement, so some may be stored if it raises."""
     return acceptance.accept([each for call in group for each in call.submissions], now=group[0].now)
 
 
-@transaction.atomic
 def _accept_whole(group: Sequence[_Call]) -> Lanes:
     """Accept all submissions of each call or none."""
+    try:
+        return _accept_all_or_none(group)
+    except BaseException:
+        for call in group:
+            call.forget()
+        raise
+
+
+@transaction.atomic
+def _accept_all_or_none(group: Sequence[_Call]) -> Lanes:
     lanes = _accept(group)
     if any(each.refusal for call in group if len(call.submissions) > 1 for each in call.submissions):
         raise _Split
@@ -113,8 +134,7 @@ def _accept_whole(group: Sequence[_Call]) -> Lanes:
 
 
 def _accept_alone(call: _Call) -> None:
-    for each in call.submissions:
-        each.taken, each.refusal = [], None
+    call.forget()
     try:
         messages.accept_all(call.submissions, now=call.now)
     except Exception as problem:  # noqa: BLE001 - the caller raises it

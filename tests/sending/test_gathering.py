@@ -94,3 +94,18 @@ def test_what_one_makes_the_database_refuse_is_its_own(account):
     assert [len(answer) for answer in answers[1:]] == [1, 1, 1]
     assert Message.objects.count() == 3
     assert len(accept(submission(sender, "later"))()) == 1  # somebody leads again
+
+
+def test_who_is_stored_is_not_stored_again(account, stranger):
+    """An account that pays for the first time is accepted after the others; what fails then is its own alone."""
+    paying = SenderFactory(account=account, domain__account=account)
+    accept(submission(paying, "before"))()
+    new = SenderFactory(account=stranger.account, domain__account=stranger.account)
+    bad = submission(new, "bad")
+    bad.content["stream"] = "x" * 100
+    group = [gathering._Call([submission(paying, "good")], timezone.now()), gathering._Call([bad], timezone.now())]
+
+    gathering._work(group)
+
+    assert [call.problem is None for call in group] == [True, False]
+    assert sorted(Content.objects.values_list("subject", flat=True)) == ["before", "good"]
