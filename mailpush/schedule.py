@@ -22,6 +22,16 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(seconds=60),
         "options": {"expires": 60},
     },
+    "suppress-unreachable": {
+        "task": "sending.tasks.suppress_unreachable",
+        "schedule": timedelta(minutes=5),
+        "options": {"expires": 300},
+    },
+    "purge-returned": {
+        "task": "sending.tasks.purge_returned",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 3600},
+    },
     "forget-accepted": {
         "task": "sending.tasks.forget_accepted",
         "schedule": timedelta(hours=1),

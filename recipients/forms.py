@@ -61,6 +61,16 @@ class SuppressionForm(forms.Form):
         return [line.strip() for line in self.cleaned_data["addresses"].splitlines() if line.strip()]
 
 
+class SuppressionFileForm(forms.Form):
+    file = forms.FileField(
+        label=_("File of addresses (txt or csv)"),
+        widget=forms.FileInput(attrs={"accept": ".txt,.csv,.tsv,text/plain,text/csv"}),
+        help_text=_("One address in each line, or a csv file with a column {EAddr}. Up to 200,000 lines."),
+        error_messages={"empty": _("The file is empty. Choose a txt or csv file with one address in each line.")},
+    )
+    note = forms.CharField(label=_("Note"), max_length=500, required=False)
+
+
 class RemovalForm(forms.Form):
     note = forms.CharField(
         label=_("Why it may get mail again"),

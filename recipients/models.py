@@ -1,5 +1,6 @@
 """Recipient lists, their uploads, and the addresses we do not send to."""
 
+import re
 from typing import Self
 
 from django.db import models
@@ -17,6 +18,8 @@ ADDRESS_LENGTH = 320  # 64 octets of local part, @, 255 of domain (RFC 5321 4.5.
 # Byte order: addresses compare and sort alike on every server, and fast; lower() touches ASCII alone
 # (local parts beyond ASCII are written in lower case to begin with).
 ADDRESS_COLLATION = "C"
+
+MESSAGE_SOURCE = re.compile(r"message (\d{1,18})")  # how delivery and the way back name what showed it
 
 
 class RecipientListQuerySet(models.QuerySet["RecipientList"]):
@@ -182,6 +185,7 @@ class Suppression(models.Model):
         BOUNCED = "bounced", _("Mailbox does not exist")
         COMPLAINED = "complained", _("Complained")
         UNSUBSCRIBED = "unsubscribed", _("Unsubscribed")
+        UNREACHABLE = "unreachable", _("Mailbox full or disabled for long")
         MANUAL = "manual", _("Added by hand")
 
     class Scope(models.TextChoices):
@@ -222,6 +226,12 @@ class Suppression(models.Model):
         return self.address
 
     # Questions
+
+    @property
+    def message_id(self) -> int | None:
+        """The message that is the evidence, where one is."""
+        found = MESSAGE_SOURCE.fullmatch(self.source)
+        return int(found[1]) if found else None
 
     def is_binding(self, *, domain: str, sender: str) -> bool:
         """Return whether it keeps its account from sending through this domain and sender address (as `binding`)."""

@@ -21,9 +21,11 @@ urlpatterns = [
     path("lists/imports/<int:pk>/rejects.csv", imports.rejects, name="import-rejects"),
     path("lists/<int:pk>/recipients/new/", recipients.add, name="recipient-add"),
     path("lists/<int:pk>/recipients/delete/", recipients.delete, name="recipients-delete"),
+    path("lists/<int:pk>/recipients/delete-invalid/", recipients.delete_invalid, name="recipients-delete-invalid"),
     path("lists/<int:pk>/recipients/<int:recipient_pk>/", recipients.edit, name="recipient-edit"),
     path("suppressions/", suppressions.index, name="suppressions"),
     path("suppressions/new/", suppressions.add, name="suppression-add"),
+    path("suppressions/upload/", suppressions.upload, name="suppressions-upload"),
     path("suppressions/export.csv", suppressions.export, name="suppressions-export"),
     path("suppressions/<int:pk>/remove/", suppressions.remove, name="suppression-remove"),
 ]

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from domains.models import Domain
-from senders.models import REPLY_ADDRESS_LENGTH, TAG_LENGTH, Stream
+from senders.models import REPLY_ADDRESS_LENGTH, TAG_LENGTH, Stream, UnsubscribeScope
 
 NO_HELP_FROM_BROWSERS = {"autocapitalize": "none", "autocomplete": "off", "spellcheck": "false"}
 
@@ -50,6 +50,30 @@ class SenderForm(ReplyAddressForm):
         field = self.fields["domain"]
         assert isinstance(field, forms.TypedChoiceField)
         field.choices = [("", _("Choose a domain")), *((domain.pk, domain.display_name) for domain in domains)]
+
+
+class AnswersForm(forms.Form):
+    forwards_replies = forms.BooleanField(
+        label=_("Send replies to this address on to the reply address"),
+        required=False,
+        help_text=_("For readers whose programs do not heed the reply address. Otherwise such replies are refused."),
+    )
+    unsubscribe_scope = forms.ChoiceField(
+        label=_("Who unsubscribes gets no more mail from"),
+        choices=UnsubscribeScope.choices,
+        widget=forms.RadioSelect,
+    )
+
+
+class CrashForm(forms.Form):
+    resends_unknown = forms.BooleanField(
+        label=_("Send mails again whose outcome is unknown"),
+        required=False,
+        help_text=_(
+            "When a process of this platform dies between handing a mail over and noting the answer, nobody knows "
+            "whether it has arrived. Sent again, it may arrive twice; otherwise it is shown as unknown, and you decide."
+        ),
+    )
 
 
 class PasswordForm(forms.Form):

@@ -23,6 +23,14 @@ class Stream(models.TextChoices):
     BATCH = "batch", pgettext_lazy("type of mail", "Batch")
 
 
+class UnsubscribeScope(models.TextChoices):
+    """How far an unsubscribe from this sender's mail reaches (DirectMail's UnSubscribeFilterLevel)."""
+
+    SENDER = "sender", _("this sender address")
+    DOMAIN = "domain", _("every sender address of its domain")
+    ACCOUNT = "account", _("every sender address of the account")
+
+
 class SenderQuerySet(models.QuerySet["Sender"]):
     def for_account(self, account: Account) -> Self:
         return self.filter(account=account, deleted_at=None)
@@ -42,6 +50,13 @@ class Sender(models.Model):
     reply_to_verified_at = models.DateTimeField(null=True)
     # When the link that confirms it was last mailed; bounds how many a stranger can be sent.
     reply_to_asked_at = models.DateTimeField(null=True)
+    # Replies that come to the sender address go on to the confirmed reply address; otherwise they are refused.
+    forwards_replies = models.BooleanField(default=False)
+    unsubscribe_scope = models.CharField(
+        max_length=7, choices=UnsubscribeScope.choices, default=UnsubscribeScope.SENDER
+    )
+    # After a crash hid the server's answer: send again, or leave it to the customer. None: as the type says.
+    resends_unknown = models.BooleanField(null=True)
     # What it is and why: senders.services.senders.
     smtp_password_hash = models.CharField(max_length=255, blank=True)
     is_frozen = models.BooleanField(default=False)
@@ -58,11 +73,17 @@ class Sender(models.Model):
             ),
             models.CheckConstraint(condition=Q(stream__in=Stream.values), name="sender_stream_known"),
         ]
+        indexes = [models.Index(fields=["address"], name="sender_by_address")]  # the doors look them up
 
     def __str__(self) -> str:
         return self.address
 
     # Questions
+
+    @property
+    def sends_unknown_again(self) -> bool:
+        """A code is better received twice than never; a campaign is not."""
+        return self.stream == Stream.TRIGGER if self.resends_unknown is None else self.resends_unknown
 
     @property
     def is_usable(self) -> bool:

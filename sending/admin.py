@@ -25,12 +25,13 @@ from accounts.models import User
 from mailpush.lib.refusals import Refusal
 from sending import reports
 from sending.delivery.providers import is_shipped
-from sending.models import Batch, Chunk, Message, Provider, ReplyRule
+from sending.models import Batch, Chunk, Message, Provider, ReplyRule, Returned
 from sending.models.message import MessageQuerySet
 from sending.models.provider import EVERYWHERE
-from sending.services import batches, lanes, providers
+from sending.services import batches, lanes, providers, returned
 
 MOST_COUNTED = 10_000  # rows; counting all of a big table takes minutes
+LONGEST_MAIL = 100_000  # bytes shown of a returned mail
 MOST_QUEUES = 500  # on the page, the most overdue first
 
 
@@ -296,3 +297,47 @@ class MessageAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         if term.isdecimal():
             return queryset.filter(pk=int(term)), False
         return (queryset.to_recipients(term) if term else queryset), False
+
+
+@admin.register(Returned)
+class ReturnedAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    """What came back, also what no account can be told of; read again after the reader has learnt something."""
+
+    list_display = ["id", "received_at", "mailbox", "rcpt_to", "mail_from", "kind", "failure", "has_effect", "account"]
+    list_filter = ["kind", "mailbox", "has_effect", ("account", admin.EmptyFieldListFilter)]
+    list_select_related = ["account"]
+    search_fields = ["rcpt_to"]
+    search_help_text = _("An id, or the whole address it came to.")
+    ordering = ["-pk"]
+    exclude = ["mime"]
+    readonly_fields = ["mail"]
+    show_full_result_count = False
+    paginator = BoundedPaginator
+    actions = ["read_again"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Returned]:
+        return super().get_queryset(request).defer("mime")
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("sending.change_returned")
+
+    def get_search_results(
+        self,
+        request: HttpRequest,  # noqa: ARG002 - Django's signature
+        queryset: QuerySet[Returned],
+        search_term: str,
+    ) -> tuple[QuerySet[Returned], bool]:
+        term = search_term.strip()
+        if term.isdecimal():
+            return queryset.filter(pk=int(term)), False
+        return (queryset.filter(rcpt_to__iexact=term) if term else queryset), False
+
+    @admin.display(description=_("the mail as it came"))
+    def mail(self, row: Returned) -> str:
+        return bytes(row.mime[:LONGEST_MAIL]).decode("utf-8", "replace")
+
+    @admin.action(description=_("Read the selected mails again"), permissions=["operate"])
+    def read_again(self, request: HttpRequest, queryset: QuerySet[Returned]) -> None:
+        count = returned.read_again(queryset)
+        text = ngettext("%(count)s mail is read again.", "%(count)s mails are read again.", count)
+        self.message_user(request, text % {"count": count})

@@ -15,7 +15,7 @@ from mailpush.mail.replies import Failure, Reply
 from senders.models import Stream
 from sending.delivery import pacing, permits, shaping
 from sending.delivery.shaping import Shape, Shaping
-from sending.models import UNROUTED, Batch, Chunk, Destination, Event, Gate, Lane, Message, Status
+from sending.models import UNROUTED, Batch, Chunk, Destination, Event, Feedback, Gate, Lane, Message, Returned, Status
 
 FAILURES = {
     Failure.NO_MAILBOX: gettext_lazy("No such mailbox"),
@@ -227,6 +227,17 @@ def _title(shape: Shape, site: str) -> str:
 
 
 # Messages
+
+
+def feedback_of(message: Message) -> QuerySet[Feedback]:
+    """Return what the reader did about one message, oldest first."""
+    return Feedback.objects.filter(message_id=message.pk).order_by("pk")
+
+
+def returned_of(message: Message) -> QuerySet[Returned]:
+    """Return what came back about one message, oldest first."""
+    rows = Returned.objects.without_mime().filter(account_id=message.account_id)
+    return rows.filter(message_id=message.pk).order_by("pk")
 
 
 def events_of(message: Message) -> QuerySet[Event]:

@@ -7,7 +7,7 @@ from celery import shared_task
 from celery.signals import worker_shutdown, worker_shutting_down
 from django.utils import timezone
 
-from sending import acceptance, expansion, returns
+from sending import acceptance, expansion, hygiene, returns
 from sending.delivery import engine, waking
 from sending.webhooks import reading, running
 
@@ -62,6 +62,18 @@ def withdraw_batch(*, batch_id: int) -> None:
 def read_returned() -> None:
     """Read what came through the mx door (woken by each report, and every minute)."""
     returns.read_new(now=timezone.now())
+
+
+@shared_task
+def suppress_unreachable() -> None:
+    """Take addresses off whose mailboxes have been full or disabled for long (every five minutes)."""
+    hygiene.suppress_unreachable(now=timezone.now())
+
+
+@shared_task
+def purge_returned() -> None:
+    """Delete returned mail that has been kept long enough (every hour)."""
+    returns.purge(now=timezone.now())
 
 
 @shared_task

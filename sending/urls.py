@@ -5,7 +5,7 @@ from django.urls import path
 from sending.api import batches as batches_api
 from sending.api import messages as messages_api
 from sending.api import webhooks as webhooks_api
-from sending.views import batches, messages, orders, unsubscribing, webhooks
+from sending.views import batches, messages, orders, returned, unsubscribing, webhooks
 
 app_name = "sending"
 urlpatterns = [
@@ -36,6 +36,9 @@ urlpatterns = [
     path("webhooks/<int:pk>/delete/", webhooks.delete, name="webhook-delete"),
     path("webhooks/calls/<int:pk>/", webhooks.call, name="webhook-call"),
     path("webhooks/calls/<int:pk>/again/", webhooks.send_again, name="webhook-send-again"),
+    path("returned/", returned.index, name="returned"),
+    path("returned/<int:pk>/", returned.detail, name="returned-mail"),
+    path("returned/<int:pk>/mail.eml", returned.source, name="returned-source"),
 ]
 
 # For include(), with the names `unsubscribe:…`: `path("u/", include(unsubscribe_urls))`.

@@ -38,6 +38,7 @@ WORK = (
     Place("sending:batches", _("Send"), "send"),
     Place("sending:messages", _("Messages"), "mail"),
     Place("stats:statistics", _("Statistics"), "chart-bar"),
+    Place("sending:returned", _("Returned mail"), "mail-down"),
     Place("recipients:suppressions", _("Suppressions"), "mail-off"),
 )
 ACCOUNT = (

@@ -64,8 +64,8 @@ class Letter:
     mail_from: str
     rcpt_to: str
     data: bytes
-    smtputf8: bool = False
     dsn: Dsn | None = None
+    smtputf8: bool = False
     has_good_lines: bool = False  # `check_lines` has been passed before
 
     def __post_init__(self) -> None:

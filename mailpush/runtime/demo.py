@@ -37,7 +37,7 @@ IMPORT_TAKES_AT_MOST = timedelta(seconds=60)
 # The domains of the list: reserved names (RFC 2606), so that nobody is ever written to in earnest.
 PLACES = ("north.example", "south.example", "east.example", "west.example", "harbour.example")
 # One in so many meets this fate in the sandbox (`mailpush.sandbox.rules`).
-FATES = ((97, "bounce"), (89, "defer"), (83, "spam"), (71, "late"), (331, "full"))
+FATES = ((97, "bounce"), (89, "defer"), (83, "spam"), (71, "late"), (331, "full"), (241, "complain"), (163, "away"))
 NAMES = ("Ada", "Ben", "Chen", "Dana", "Elif", "Farid", "Gao", "Hana", "Ivo", "Jun", "张伟", "王芳", "李娜", "刘洋")
 
 SUBJECT = "{UserName}, here is what is new in November"

@@ -6,7 +6,9 @@
 | `full`       | 452 4.2.2 at RCPT                                                              |
 | `defer`      | 451 4.7.1 at RCPT until 20 seconds after the first try, then accepted          |
 | `spam`       | 554 5.7.1 at the end of DATA                                                   |
-| `late`       | accepted; a delivery report that says 5.1.1 comes back seconds later          |
+| `late`       | accepted; a report that says 5.1.1 (`late-5.2.2@…`: or that) comes back later  |
+| `complain`   | accepted; a complaint comes to `fbl@` the sender's domain seconds later        |
+| `away`       | accepted; an automatic reply comes back seconds later                          |
 | `slow`       | accepted, each answer after 3 seconds                                          |
 | `drop`       | the connection breaks at the end of DATA, once; then accepted                  |
 | anything else| accepted                                                                      |
@@ -25,7 +27,7 @@ REMEMBERED = 100_000  # tries; older ones are forgotten
 FULL = Reply(452, "4.2.2 The mailbox is full")
 GREYLISTED = Reply(451, "4.7.1 Greylisted, try again in 20 seconds")
 SPAM = Reply(554, "5.7.1 The message looks like spam")
-CODE = re.compile(r"bounce[-.]([45])\.(\d{1,3})\.(\d{1,3})")
+CODE = re.compile(r"(?:bounce|late)[-.]([45])\.(\d{1,3})\.(\d{1,3})")
 
 
 class Fate(StrEnum):
@@ -37,6 +39,8 @@ class Fate(StrEnum):
     DEFER = "defer"
     SPAM = "spam"
     LATE = "late"
+    COMPLAIN = "complain"
+    AWAY = "away"
     SLOW = "slow"
     DROP = "drop"
 
@@ -47,6 +51,7 @@ def fate_of(recipient: str) -> Fate:
 
 
 def bounce_reply(recipient: str) -> Reply:
+    """Return what is said of a mailbox whose mail bounces, at once or later."""
     found = CODE.match(recipient.lower())
     status = ".".join(found.groups()) if found else "5.1.1"
     words = "No such mailbox here" if status.endswith(".1.1") else "Refused as the address asks for"

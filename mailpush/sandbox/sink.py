@@ -11,11 +11,11 @@ from dataclasses import replace
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 
-from mailpush.mail.envelope import Params
+from mailpush.mail.envelope import Envelope, Params
 from mailpush.mail.replies import Reply
 from mailpush.mail.server import Session
 from mailpush.mail.wire import PeerGone
-from mailpush.sandbox.reports import Postman
+from mailpush.sandbox.reports import COME_BACK, Postman, Taken
 from mailpush.sandbox.rules import (
     FULL,
     GREYLISTED,
@@ -78,20 +78,21 @@ class Sink:
             raise PeerGone
         if Fate.SLOW in fates:
             await asyncio.sleep(SLOW_SECONDS)
-        self._take(session, session.envelope.mail_from, recipients, content)
+        self._take(session, session.envelope, content)
         return TAKEN
 
     async def closed(self, session: Session) -> None:
         pass
 
     async def close(self) -> None:
-        """Forget the reports that are still to be sent."""
+        """Forget the answers that are still to be sent."""
         for report in self._reports:
             report.cancel()
         await asyncio.gather(*self._reports, return_exceptions=True)
 
-    def _take(self, session: Session, mail_from: str, recipients: list[str], content: bytes) -> None:
-        now = self._clock()
+    def _take(self, session: Session, envelope: Envelope, content: bytes) -> None:
+        now, mail_from = self._clock(), envelope.mail_from
+        recipients = [recipient.address for recipient in envelope.rcpts]
         self._keep(
             [
                 Mail(now, mail_from, recipient, "", session.peer, session.is_encrypted, len(content), content)
@@ -99,10 +100,9 @@ class Sink:
             ]
         )
         for recipient in recipients:
-            if self._postman and mail_from and fate_of(recipient) is Fate.LATE:
-                report = asyncio.create_task(
-                    self._postman.report_failure(mail_from=mail_from, rcpt_to=recipient, content=content)
-                )
+            if self._postman and mail_from and fate_of(recipient) in COME_BACK:
+                taken = Taken(mail_from, recipient, envelope.params.get("ENVID", ""), content)
+                report = asyncio.create_task(self._postman.answer(taken))
                 self._reports.add(report)
                 report.add_done_callback(self._reports.discard)
 

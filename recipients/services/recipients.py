@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
+from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 
 from accounts import audit
@@ -14,7 +15,7 @@ from mailpush.lib.refusals import Refusal
 from mailpush.mail.addresses import BadAddress, parse
 from mailpush.mail.tables import plain, written
 from mailpush.mail.variables import LENGTHS
-from recipients.models import Recipient, RecipientList
+from recipients.models import Recipient, RecipientList, Suppression
 from recipients.services import lists
 
 
@@ -86,6 +87,23 @@ def delete(recipient_list: RecipientList, *, ids: Collection[int], by: Actor) ->
     if gone:
         _count(current, -gone)
         audit.record("recipient.deleted", by=by, target=current, count=gone, addresses=addresses)
+    return gone
+
+
+@transaction.atomic
+def delete_invalid(recipient_list: RecipientList, *, by: Actor) -> int:
+    """Take everybody off the list whose mailbox does not exist; return how many that were.
+
+    :raises ListBusy: an import is writing to the list.
+    """
+    by.must(Permission.WORK)
+    current = lists.locked(recipient_list.pk, account=by.account)
+    dead = Suppression.objects.for_account(by.account).filter(reason=Suppression.Reason.BOUNCED)
+    rows = current.recipients.annotate(key=Lower("address")).filter(key__in=dead.values("address"))
+    gone = rows.delete()[0]
+    if gone:
+        _count(current, -gone)
+        audit.record("recipient.invalid_deleted", by=by, target=current, count=gone)
     return gone
 
 

@@ -12,10 +12,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.http import AccountRequest, member_required, reporting
-from accounts.models import Permission
+from accounts.models import Account, Permission
+from recipients import suppression
 from recipients.forms import ListForm, UploadForm
 from recipients.http import PAGE_SIZE, sliced
-from recipients.models import Recipient, RecipientList
+from recipients.models import Recipient, RecipientList, Suppression
 from recipients.services import lists
 
 SHOWN_IMPORTS = 10
@@ -76,14 +77,18 @@ def delete(request: AccountRequest, pk: int) -> HttpResponse:
 @member_required()
 def detail(request: AccountRequest, pk: int) -> HttpResponse:
     current = own_list(request, pk)
-    query = request.GET.get("q", "").strip().replace("\0", "")
+    query, show = request.GET.get("q", "").strip().replace("\0", ""), request.GET.get("show", "")
+    found = sliced(request, _matching(current.recipients.all(), query, show, request.account), place="key")
+    marks = suppression.marks(request.account.pk, [row.key for row in found.rows])
     return render(
         request,
         "recipients/list.html",
         {
             "list": current,
             "query": query,
-            "slice": sliced(request, _matching(current.recipients.all(), query), place="key"),
+            "show": show,
+            "slice": found,
+            "rows": [(row, marks.get(row.key, ())) for row in found.rows],
             "upload_form": UploadForm(),
             "may_change": request.actor.may(Permission.WORK),
             **imports_shown(current),
@@ -101,9 +106,17 @@ def imports_shown(current: RecipientList) -> dict[str, Any]:
     return {"imports": found, "is_running": not all(job.is_finished for job in found)}
 
 
-def _matching(rows: QuerySet[Recipient], query: str) -> QuerySet[Recipient]:
-    """Return those with the text in the address, or in a name; by address, which the index has in order."""
+def _matching(rows: QuerySet[Recipient], query: str, show: str, account: Account) -> QuerySet[Recipient]:
+    """Return those with the text in the address, or in a name; by address, which the index has in order.
+
+    :param show: `invalid` for those without a mailbox, `suppressed` for all that some mail does not go to.
+    """
     rows = rows.annotate(key=Lower("address"))
+    suppressed = Suppression.objects.for_account(account)
+    if show == "invalid":
+        rows = rows.filter(key__in=suppressed.filter(reason=Suppression.Reason.BOUNCED).values("address"))
+    elif show == "suppressed":
+        rows = rows.filter(key__in=suppressed.values("address"))
     if not query:
         return rows
     return rows.filter(

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.http import AccountRequest, member_required, reporting
 from accounts.models import Permission
+from mailpush.lib.refusals import Refusal
 from recipients.forms import RecipientForm
 from recipients.services import recipients
 from recipients.views.lists import own_list
@@ -53,4 +54,19 @@ def delete(request: AccountRequest, pk: int) -> HttpResponse:
     done = ngettext("%(count)d recipient is off the list.", "%(count)d recipients are off the list.", len(ids))
     with reporting(request, done % {"count": len(ids)}):
         recipients.delete(current, ids=ids, by=request.actor)
+    return redirect("recipients:list", pk)
+
+
+@require_POST
+@member_required(Permission.WORK)
+def delete_invalid(request: AccountRequest, pk: int) -> HttpResponse:
+    """Take everybody without a mailbox off the list."""
+    current = own_list(request, pk)
+    try:
+        count = recipients.delete_invalid(current, by=request.actor)
+    except Refusal as refusal:
+        messages.error(request, refusal.message)
+    else:
+        done = ngettext("%(count)d recipient is off the list.", "%(count)d recipients are off the list.", count)
+        messages.success(request, done % {"count": count})
     return redirect("recipients:list", pk)

@@ -7,14 +7,15 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.http import AccountRequest, member_required, reporting
 from accounts.models import Permission
-from recipients.forms import RemovalForm, SuppressionForm
-from recipients.http import csv_download, sliced
+from mailpush.lib.refusals import Refusal
+from recipients.forms import RemovalForm, SuppressionFileForm, SuppressionForm
+from recipients.http import csv_download, limited_upload, sliced
 from recipients.models import Suppression, SuppressionQuerySet
-from recipients.services import suppressions
+from recipients.services import imports, suppressions
 
 
 @require_GET
@@ -43,7 +44,30 @@ def add(request: AccountRequest) -> HttpResponse:
         with reporting(request, done % {"count": count}, form=form):
             suppressions.add(addresses=form.lines, note=form.cleaned_data["note"], by=request.actor, now=timezone.now())
             return redirect("recipients:suppressions")
-    return render(request, "recipients/suppression_form.html", {"form": form})
+    return render(request, "recipients/suppression_form.html", {"form": form, "file_form": SuppressionFileForm()})
+
+
+@limited_upload
+@require_POST
+@member_required(Permission.WORK)
+def upload(request: AccountRequest) -> HttpResponse:
+    """Add the addresses of a file and show what became of each line."""
+    form = SuppressionFileForm(request.POST, request.FILES)
+    if request.upload_too_large:  # type: ignore[attr-defined]
+        form.errors.clear()
+        form.add_error("file", imports.too_large().message)
+    elif form.is_valid():
+        file = form.cleaned_data["file"]
+        try:
+            result = suppressions.add_file(
+                file=file, name=file.name, note=form.cleaned_data["note"], by=request.actor, now=timezone.now()
+            )
+        except Refusal as refusal:
+            form.add_error(refusal.field or None, refusal.message)
+        else:
+            return render(request, "recipients/suppression_result.html", {"result": result, "filename": file.name})
+    context = {"form": SuppressionForm(), "file_form": form}
+    return render(request, "recipients/suppression_form.html", context, status=400)
 
 
 @require_http_methods(["GET", "POST"])
@@ -80,9 +104,6 @@ def export(request: AccountRequest) -> HttpResponseBase:
 
 
 def _matching(request: AccountRequest) -> SuppressionQuerySet:
-    rows = Suppression.objects.for_account(request.account)
-    if query := request.GET.get("q", "").strip().replace("\0", "").lower():
-        rows = rows.filter(address__contains=query)
-    if (reason := request.GET.get("reason", "")) in Suppression.Reason.values:
-        rows = rows.filter(reason=reason)
-    return rows
+    return suppressions.search(
+        account=request.account, text=request.GET.get("q", ""), reason=request.GET.get("reason", "")
+    )

@@ -63,6 +63,15 @@ class SamePassword(Refusal):
 
 
 @transaction.atomic
+@transaction.atomic
+def change_crash_policy(sender: Sender, *, resends_unknown: bool, by: Actor) -> None:
+    """Say what becomes of mails whose outcome a crash has hidden: they are sent again, or left as they are."""
+    by.must(Permission.WORK)
+    before = {"resends_unknown": sender.sends_unknown_again}
+    Sender.objects.filter(pk=sender.pk).update(resends_unknown=resends_unknown)
+    audit.record("sender.crash_policy_changed", by=by, target=sender, before=before)
+
+
 def create(account_part: str, *, domain_id: int, stream: str, reply_to: str = "", by: Actor, now: datetime) -> Sender:
     """Create `account_part@domain`; address and stream stay as they are for good.
 

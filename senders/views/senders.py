@@ -14,9 +14,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.http import AccountRequest, member_required, reporting
 from accounts.models import Permission
 from domains.models import Domain
-from senders.forms import PasswordForm, ReplyAddressForm, SenderForm
+from senders.forms import AnswersForm, CrashForm, PasswordForm, ReplyAddressForm, SenderForm
 from senders.models import Sender
-from senders.services import reply_addresses, senders
+from senders.services import answers, reply_addresses, senders
 
 ROWS_A_PAGE = 20
 
@@ -131,6 +131,29 @@ def close_smtp(request: AccountRequest, pk: int) -> HttpResponse:
     return redirect("senders:detail", pk=pk)
 
 
+@require_POST
+@member_required(Permission.WORK)
+def change_answers(request: AccountRequest, pk: int) -> HttpResponse:
+    sender = _sender(request, pk)
+    form = AnswersForm(request.POST)
+    if form.is_valid():
+        with reporting(request, _("The settings are saved."), form=form):
+            answers.change(sender, **form.cleaned_data, by=request.actor)
+    if form.errors:
+        return _page(request, sender, answers_form=form)
+    return redirect("senders:detail", pk=pk)
+
+
+@require_POST
+@member_required(Permission.WORK)
+def change_crash_policy(request: AccountRequest, pk: int) -> HttpResponse:
+    form = CrashForm(request.POST)
+    if form.is_valid():
+        with reporting(request, _("The settings are saved.")):
+            senders.change_crash_policy(_sender(request, pk), **form.cleaned_data, by=request.actor)
+    return redirect("senders:detail", pk=pk)
+
+
 def _sender(request: AccountRequest, pk: int) -> Sender:
     return get_object_or_404(Sender.objects.for_account(request.account).select_related("account", "domain"), pk=pk)
 
@@ -139,6 +162,10 @@ def _page(request: AccountRequest, sender: Sender, **shown: Any) -> HttpResponse
     context = {
         "sender": sender,
         "reply_form": ReplyAddressForm(initial={"reply_to": sender.reply_to}),
+        "answers_form": AnswersForm(
+            initial={"forwards_replies": sender.forwards_replies, "unsubscribe_scope": sender.unsubscribe_scope}
+        ),
+        "crash_form": CrashForm(initial={"resends_unknown": sender.sends_unknown_again}),
         "password_form": PasswordForm(),
         "smtp_host": settings.PUBLIC_HOST,
         "smtp_doors": settings.MAILPUSH_SUBMISSION_BIND,

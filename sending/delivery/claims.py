@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
-from senders.models import Stream
 from sending import ledger
-from sending.models import Chunk, Status
+from sending.models import Chunk, Message, Status
+from sending.models.message import WAITING
 
 # Renewed every few seconds while its holder lives, however long an SMTP talk takes.
 LEASE = timedelta(seconds=30)
@@ -46,8 +46,7 @@ TAKE = """
 WITH free AS (
     SELECT c.*, lane.room FROM unnest(%(sites)s::text[], %(rooms)s::int[]) AS lane(wanted, room)
     CROSS JOIN LATERAL (
-        SELECT k.id, k.site, k.due_at, k.in_flight AS lost,
-               CASE WHEN k.stream = 'trigger' THEN k.in_flight || k.messages ELSE k.messages END AS messages
+        SELECT k.id, k.site, k.due_at, k.in_flight AS lost, k.messages
         FROM sending_chunk k
         WHERE k.stream = %(stream)s AND k.site = lane.wanted AND k.due_at <= %(now)s
           AND (k.leased_until IS NULL OR k.leased_until < %(now)s)
@@ -67,7 +66,7 @@ SET fence = c.fence + 1,
     messages = CASE WHEN %(go_out)s THEN p.messages[p.share + 1:] ELSE p.messages END
 FROM placed p
 WHERE c.id = p.id AND p.share > 0
-RETURNING c.id, c.fence, c.site, p.messages, c.in_flight, p.lost
+RETURNING c.id, c.fence, c.site, p.messages, c.in_flight, c.batch_id, p.lost
 """
 
 
@@ -75,8 +74,7 @@ RETURNING c.id, c.fence, c.site, p.messages, c.in_flight, p.lost
 def take(*, stream: str, rooms: Mapping[str, int], now: datetime, go_out: bool = True) -> list[Claim]:
     """Lease chunks of the stream's lanes and put their first messages in flight, unless none are to `go_out`.
 
-    What a dead worker left in flight has an unknown outcome: triggered mail is sent again (a code is
-    better received twice than never), batch mail is left to the customer.
+    What a dead worker left in flight has an unknown outcome; whether it is sent again is its sender's setting.
 
     :param rooms: by site, how many messages may be put in flight (≥ 1).
     """
@@ -96,13 +94,23 @@ def take(*, stream: str, rooms: Mapping[str, int], now: datetime, go_out: bool =
             },
         )
         rows = cursor.fetchall()
-    if stream == Stream.BATCH:
-        lost = [pk for *_, found in rows for pk in found]
-        ledger.record([ledger.Outcome(pk, Status.UNKNOWN, at=now, reply=CRASHED) for pk in lost])
+    for _chunk, _fence, site, _messages, _flying, batch_id, lost in rows:
+        if lost:
+            _settle(lost, Chunk(stream=stream, site=site, batch_id=batch_id, due_at=now), now=now)
     return [
         Claim(chunk_id, fence, site, tuple(messages), frozenset(in_flight))
-        for chunk_id, fence, site, messages, in_flight, _lost in rows
+        for chunk_id, fence, site, messages, in_flight, _batch, _lost in rows
     ]
+
+
+def _settle(lost: list[int], again: Chunk, *, now: datetime) -> None:
+    """Decide about messages of unknown outcome as their sender wants it: put them into `again`, or note that."""
+    waiting = Message.objects.filter(pk__in=lost, status__in=WAITING).select_related("content__sender")
+    again.messages = [message.pk for message in waiting if message.content.sender.sends_unknown_again]
+    if again.messages:
+        again.save()
+    left = set(lost) - set(again.messages)
+    ledger.record([ledger.Outcome(pk, Status.UNKNOWN, at=now, reply=CRASHED) for pk in sorted(left)])
 
 
 # The database takes the next messages off the row itself: a pause or a cancellation that came in

@@ -18,7 +18,6 @@ from mailpush.mail import compose
 from mailpush.mail.dkim import CanonicalFields, Signer, body_hash, canonical_headers, from_pem
 from mailpush.mail.letter import check_lines
 from mailpush.mail.merge import Body
-from senders.models import Stream
 from sending import bodies, return_path, unsubscribe
 from sending.delivery.parcels import Composer, Mail, QueuedMessage
 from sending.models import AddressType, Content
@@ -50,8 +49,10 @@ class ContentComposer:
         self._parts: Callable[[QueuedMessage], Parts]
         if content.kind == Content.Kind.MIME:
             submitted = _submitted(bodies.load(content))
-            self._parts = lambda _message: submitted
+            self._may_unsubscribe = unsubscribe.is_offered(content, submitted.headers)
+            self._parts = lambda message: self._with_link(submitted, message)
         else:
+            self._may_unsubscribe = unsubscribe.is_offered(content)
             self._compile(content)
             self._parts = self._merged
 
@@ -59,10 +60,11 @@ class ContentComposer:
         """Return the finished mail of one message."""
         headers, fields, body, body_hash = self._parts(message)
         signature = self._signer.sign_canonical(fields, body_hash, now=int(now.timestamp()))
-        sender = self._sender
-        if self._is_random:
-            sender = return_path.envelope_sender(message.pk, domain=self._domain, now=now)
-        return Mail(sender, message.recipient, b"%b%b\r\n%b" % (signature, headers, body))
+        trace = return_path.trace(message.pk, now=now)
+        sender = return_path.envelope_sender(trace, domain=self._domain) if self._is_random else self._sender
+        data = b"%b%b%b\r\n%b" % (return_path.trace_field(trace), signature, headers, body)
+        wishes = return_path.wishes(trace, message.recipient)
+        return Mail(sender, message.recipient, data, wishes, smtputf8=not headers.isascii())
 
     def _compile(self, content: Content) -> None:
         self._subject = rendering.compile(content.subject, escape=False)
@@ -73,7 +75,6 @@ class ContentComposer:
             self._fixed += compose.address_header("Reply-To", "", content.reply_to)
         self._fixed += compose.header("MIME-Version", "1.0") + self._body.headers
         self._fixed_fields = canonical_headers(self._fixed)
-        self._may_unsubscribe = content.stream == Stream.BATCH
 
     def _merged(self, message: QueuedMessage) -> Parts:
         values = {"EAddr": message.recipient, **(message.variables or {})}
@@ -85,12 +86,20 @@ class ContentComposer:
             compose.header("Message-ID", message_id),
         ]
         if self._may_unsubscribe:
-            link = unsubscribe.link(message.pk, today=message.created_at.date())
-            own.append(b"List-Unsubscribe: <%b>\r\n" % link.encode())
-            own.append(b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n")  # RFC 8058
+            own.append(self._unsubscribe_fields(message))
         headers = b"".join(own)
         fields = canonical_headers(headers).above(self._fixed_fields)
         return Parts(headers + self._fixed, fields, *self._body.render(values))
+
+    def _with_link(self, submitted: Parts, message: QueuedMessage) -> Parts:
+        if not self._may_unsubscribe:
+            return submitted
+        own = self._unsubscribe_fields(message)
+        fields = canonical_headers(own).above(submitted.fields)
+        return submitted._replace(headers=own + submitted.headers, fields=fields)
+
+    def _unsubscribe_fields(self, message: QueuedMessage) -> bytes:
+        return unsubscribe.header_fields(message.pk, domain=self._domain, today=message.created_at.date())
 
 
 @lru_cache(maxsize=KEPT_SIGNERS)

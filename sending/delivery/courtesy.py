@@ -27,8 +27,6 @@ ASK_EVERY = timedelta(seconds=5)
 SHORTEST_SUSPENSION = timedelta(minutes=1)
 LONGEST_SUSPENSION = timedelta(minutes=30)
 
-HOLDER = f"{socket.gethostname()[:100]}:{os.getpid()}"
-
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
@@ -66,7 +64,7 @@ def ask(stream: str, lane: Lane, pace: Pace, *, now: datetime) -> None:
     """Set what the lane may do until the next question."""
     shape = shaping.current(now).shape(lane.site)
     rate, most = pacing.limits(pacing.recovered(pace, shape, now), shape)
-    connections = permits.grant(stream, lane.site, HOLDER, most, most, now)
+    connections = permits.grant(stream, lane.site, _holder(), most, most, now)
     demand = shape.tls if shape.tls is TlsPolicy.REQUIRED else None
     lane.limits = Limits(connections, shape.mails_per_connection, demand)
     lane.rate = rate
@@ -87,7 +85,12 @@ def provide(stream: str, lane: Lane, *, now: datetime) -> None:
 
 
 def release(stream: str, lane: Lane) -> None:
-    permits.release(stream, lane.site, HOLDER)
+    permits.release(stream, lane.site, _holder())
+
+
+def _holder() -> str:
+    """Return the name of this process; asked for each time, since processes are forked."""
+    return f"{socket.gethostname()[:100]}:{os.getpid()}"
 
 
 def complaint(delivery: Delivery, outcome: Outcome, advice: Advice | None) -> Complaint | None:

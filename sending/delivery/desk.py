@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
-WINDOW = 400  # messages out at a time, over all lanes; after a crash these are unknown
+WINDOW = 500  # messages out at a time, about, over all lanes; after a crash these are unknown
 RENEW_AFTER = 5.0  # seconds without anything to write until leases and shares are renewed
 LINGER = timedelta(seconds=5)  # an idle lane keeps its connections this long
 COMPLAIN_EVERY = 15.0  # seconds, while the database is away
@@ -146,9 +146,11 @@ class Desk:
     def _ask(self, hand: Hand) -> None:
         """Fill the hand with what each lane may hand out next."""
         self._patiently(partial(courtesy.ask_again, self.stream, self._lanes.values(), now=hand.now))
-        most = WINDOW // max(len(self._lanes), 1)
+        spare = WINDOW - len(self._lane_of)
         for lane in self._lanes.values():
-            lane.fit(len(hand.outcomes.get(lane.site, ())), most=most)
+            outcomes = hand.outcomes.get(lane.site, ())
+            deferred = sum(outcome.status == Status.DEFERRED for outcome in outcomes)
+            lane.fit(len(outcomes) - deferred, deferred, most=len(lane.out) + max(spare, 0))
             self._patiently(partial(courtesy.provide, self.stream, lane, now=hand.now))
             room = 0 if self._stopping.is_set() else lane.room
             for run in lane.runs.values():

@@ -71,18 +71,14 @@ class Lane:
         if self.allowance is not None:
             self.allowance = max(self.allowance - count, 0)
 
-    def fit(self, returned: int, *, most: int) -> None:
-        """Let the window follow what the site takes between two hands: no wider than it has use for."""
-        least = self.limits.connections * PER_CONNECTION
-        wanted = self.window * GROWTH if returned * GROWTH >= self.window else self.window
-        self.window = max(min(wanted, most), least)
+    def fit(self, settled: int, deferred: int, *, most: int) -> None:
+        """Let the window follow what the site settles between two hands: no wider than it has use for.
 
-    def shares(self) -> list[tuple[Run, int]]:
-        """Divide the room among the chunks; what is left over is for new ones."""
-        room = self.room
-        found = []
-        for run in self.runs.values():
-            share = min(room, run.left)
-            room -= share
-            found.append((run, share))
-        return found
+        A site that only puts mails off (greylisting) gets a narrow one, so that they take little from the others.
+        """
+        least = self.limits.connections * PER_CONNECTION
+        if settled * GROWTH >= self.window:
+            self.window *= GROWTH
+        elif deferred > settled:
+            self.window //= GROWTH
+        self.window = max(min(self.window, most), least)

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple, Protocol, Self
 
+from mailpush.mail.letter import Dsn
 from mailpush.mail.mx import Route
 from mailpush.mail.replies import Reply
 from sending.models import Message
@@ -34,6 +35,8 @@ class Mail(NamedTuple):
     envelope_from: str
     recipient: str
     data: bytes
+    dsn: Dsn | None = None
+    smtputf8: bool = False  # the headers need it
 
 
 class Composer(Protocol):

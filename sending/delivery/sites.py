@@ -195,7 +195,7 @@ class Link:
         """Return the finished letter; where it cannot be made, that is reported."""
         try:
             mail = parcel.composer.compose(parcel.message, now=datetime.now(UTC))
-            return Letter(mail.envelope_from, mail.recipient, mail.data, has_good_lines=True)
+            return Letter(*mail, has_good_lines=True)
         except Exception as error:
             log.exception("Message %s", parcel.message.pk)
             problem = f"could not be composed: {error!r}"

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db import connection
 
 # A wake-up that nobody has taken by then is taken for lost with its broker.
-WAKE_UP_LASTS = timedelta(seconds=30)
+WAKE_UP_LASTS = timedelta(seconds=10)
 
 DISPATCH = """
 INSERT INTO sending_lane AS lane (stream, site, dispatched_at, reason)

@@ -4,6 +4,7 @@ from sending.models.acceptance import Acceptance
 from sending.models.batch import Batch
 from sending.models.content import AddressType, Content
 from sending.models.event import Event
+from sending.models.feedback import Feedback
 from sending.models.message import Message, Status
 from sending.models.provider import Provider, ReplyRule
 from sending.models.queue import UNROUTED, Chunk, Destination, Gate, Lane, Turn
@@ -21,6 +22,7 @@ __all__ = [
     "Destination",
     "Event",
     "EventKind",
+    "Feedback",
     "Gate",
     "Lane",
     "Message",

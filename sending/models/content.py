@@ -6,7 +6,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account
-from senders.models import Sender, Stream, Tag
+from senders.models import Sender, Stream, Tag, UnsubscribeScope
+
+NO_LINK = "none"
 
 
 class AddressType(models.TextChoices):
@@ -35,6 +37,10 @@ class Content(models.Model):
     kind = models.CharField(max_length=8, choices=Kind.choices)
     sender_name = models.CharField(max_length=64, blank=True)
     reply_to = models.CharField(max_length=254, blank=True)
+    # How far an unsubscribe reaches; empty: as the sender address says.
+    unsubscribe_scope = models.CharField(
+        max_length=7, blank=True, choices=[*UnsubscribeScope.choices, (NO_LINK, _("no unsubscribe link"))]
+    )
     subject = models.TextField(blank=True)
     html = models.TextField(blank=True)
     text = models.TextField(blank=True)

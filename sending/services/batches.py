@@ -57,6 +57,7 @@ class Order:
     tag: Tag | None = None
     at: datetime | None = None
     key: UUID | None = None
+    unsubscribe_scope: str = ""  # as in `Content`; empty: as the sender address says
 
 
 def order(wanted: Order, *, by: Actor, now: datetime) -> Batch:
@@ -97,6 +98,7 @@ def _place(wanted: Order, *, by: Actor, now: datetime) -> Batch:
         kind=Content.Kind.COMPOSED,
         sender_name=version.sender_name,
         reply_to=wanted.sender.usable_reply_to,
+        unsubscribe_scope=wanted.unsubscribe_scope,
         subject=version.subject,
         html=version.html,
         text=version.text,

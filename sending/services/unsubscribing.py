@@ -10,23 +10,33 @@ from django.db import transaction
 
 from accounts import audit
 from accounts.actors import Actor
-from accounts.models import Account
 from mailpush.lib import tokens
 from mailpush.mail.addresses import parse
 from recipients import suppression
 from recipients.models import Suppression, SuppressionQuerySet
 from sending import unsubscribe
-from sending.models import Message
+from sending.models import Feedback, Message
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A recipient of an account's mail, as one of its messages names them."""
+    """A recipient of an account's mail, as one of its messages names them; `scope` is how far an end reaches."""
 
-    account: Account
-    recipient: str
-    sender: str
-    message_id: int
+    message: Message
+    scope: Suppression.Scope
+    scope_value: str
+
+    @property
+    def recipient(self) -> str:
+        return self.message.recipient
+
+    @property
+    def sender(self) -> str:
+        return self.message.content.sender.address
+
+    @property
+    def domain(self) -> str:
+        return self.message.content.sender.domain.name
 
 
 def find(token: str) -> Subscription:
@@ -34,44 +44,49 @@ def find(token: str) -> Subscription:
 
     :raises BadToken: it is not one of ours, or its message has been deleted.
     """
-    message_id = unsubscribe.message_of(token)
-    message = Message.objects.select_related("account", "content__sender").filter(pk=message_id).first()
+    messages = Message.objects.select_related("account", "content__sender__domain")
+    message = messages.filter(pk=unsubscribe.message_of(token)).first()
     if message is None:
         raise tokens.BadToken(token)
-    return Subscription(message.account, message.recipient, message.content.sender.address, message_id)
-
-
-def end(subscription: Subscription, *, now: datetime) -> None:
-    """Keep the account from writing to the recipient; a second time changes nothing."""
-    suppression.suppress(
-        subscription.recipient,
-        account=subscription.account,
-        reason=Suppression.Reason.UNSUBSCRIBED,
-        source=f"message {subscription.message_id}",
-        now=now,
-    )
+    return Subscription(message, *unsubscribe.reach(message.content))
 
 
 @transaction.atomic
-def restore(subscription: Subscription) -> bool:
+def end(subscription: Subscription, *, via: str, now: datetime) -> None:
+    """Keep the sender from writing to the recipient; a second time changes nothing.
+
+    :param via: how: `one-click`, `page` or `mail`.
+    """
+    unsubscribe.end(subscription.message, via=via, now=now)
+
+
+@transaction.atomic
+def restore(subscription: Subscription, *, now: datetime) -> bool:
     """Take an unsubscription back; return whether there was one. Other suppressions of the address stay."""
     if not _unsubscriptions(subscription).select_for_update().exists():
         return False
+    message = subscription.message
     suppression.release(
-        subscription.recipient, account=subscription.account, scope=Suppression.Scope.ACCOUNT, scope_value=""
+        message.recipient, account=message.account, scope=subscription.scope, scope_value=subscription.scope_value
     )
+    Feedback.note(message, Feedback.Kind.RESUBSCRIBED, via="page", at=now)
     audit.record(
         "recipient.subscribed_again",
-        by=Actor.platform(subscription.account),
-        target=subscription.recipient,
-        message=subscription.message_id,
+        by=Actor.platform(message.account),
+        target=message.recipient,
+        message=message.pk,
     )
     return True
 
 
 def has_ended(subscription: Subscription) -> bool:
-    """Return whether the account does not write to the recipient, for whatever reason."""
-    return suppression.is_suppressed(subscription.recipient, account_id=subscription.account.pk)
+    """Return whether the sender does not write to the recipient, for whatever reason."""
+    return suppression.is_suppressed(
+        subscription.recipient,
+        account_id=subscription.message.account_id,
+        domain=subscription.domain,
+        sender=subscription.sender,
+    )
 
 
 def may_restore(subscription: Subscription) -> bool:
@@ -79,8 +94,9 @@ def may_restore(subscription: Subscription) -> bool:
 
 
 def _unsubscriptions(subscription: Subscription) -> SuppressionQuerySet:
-    return Suppression.objects.for_account(subscription.account).filter(
+    return Suppression.objects.for_account(subscription.message.account).filter(
         address=parse(subscription.recipient).key,
-        scope=Suppression.Scope.ACCOUNT,
+        scope=subscription.scope,
+        scope_value=subscription.scope_value,
         reason=Suppression.Reason.UNSUBSCRIBED,
     )

@@ -51,6 +51,8 @@ def detail(request: AccountRequest, pk: int) -> HttpResponse:
             "mail": _composed(message),
             "wait": reports.wait_of(message, now=timezone.now()),
             "events": reports.events_of(message),
+            "feedback": reports.feedback_of(message),
+            "returned": reports.returned_of(message),
             "failures": reports.FAILURES,
         },
     )

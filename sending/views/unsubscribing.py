@@ -30,9 +30,9 @@ def page(request: HttpRequest, token: str) -> HttpResponse:
         return _show(request, subscription)
     is_one_click = request.POST.get("List-Unsubscribe") == "One-Click"
     if "undo" in request.POST and not is_one_click:
-        unsubscribing.restore(subscription)
+        unsubscribing.restore(subscription, now=timezone.now())
     else:
-        unsubscribing.end(subscription, now=timezone.now())
+        unsubscribing.end(subscription, via="one-click" if is_one_click else "page", now=timezone.now())
     if is_one_click:  # must not be redirected (RFC 8058 section 3.1)
         return HttpResponse(_("Unsubscribed.") + "\n", content_type="text/plain; charset=utf-8")
     return HttpResponseRedirect(request.path)

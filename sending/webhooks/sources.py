@@ -14,14 +14,18 @@ from django.db import connection
 from sending.models.webhook import EventKind
 
 ROWS = 5000  # a read; what is more is read in the next
-# Statuses of the ledger, reasons of suppressions and actions of the audit log, as they are told.
+# Statuses of the ledger, kinds of readers' feedback and actions of the audit log, as they are told.
 MOVES = {
     "delivered": EventKind.DELIVERED,
     "deferred": EventKind.DEFERRED,
     "bounced": EventKind.BOUNCED,
     "failed": EventKind.FAILED,
 }
-REASONS = {"unsubscribed": EventKind.UNSUBSCRIBED}
+FEEDBACKS = {
+    "complained": EventKind.COMPLAINED,
+    "unsubscribed": EventKind.UNSUBSCRIBED,
+    "resubscribed": EventKind.RESUBSCRIBED,
+}
 ACTIONS = {
     "domain.verified": EventKind.DOMAIN_VERIFIED,
     "domain.failing": EventKind.DOMAIN_FAILING,
@@ -46,13 +50,14 @@ LEFT JOIN senders_tag t ON t.id = e.tag_id
 WHERE e.id > %(after)s AND e.id <= %(to)s AND e.account_id = ANY(%(accounts)s) AND e.status = ANY(%(names)s)
 ORDER BY e.id LIMIT %(rows)s
 """
-SUPPRESSIONS = """
-SELECT id, account_id, reason, created_at, jsonb_build_object(
-    'recipient', address, 'scope', scope, 'scope_value', scope_value,
-    'message', substring(source FROM '^message ([0-9]+)$'))
-FROM recipients_suppression
-WHERE id > %(after)s AND id <= %(to)s AND account_id = ANY(%(accounts)s) AND reason = ANY(%(names)s)
-ORDER BY id LIMIT %(rows)s
+FEEDBACK = """
+SELECT f.id, f.account_id, f.kind, f.at, jsonb_build_object(
+    'message', f.message_id::text, 'recipient', f.recipient, 'sender', s.address, 'batch', f.batch_id::text,
+    'via', f.via)
+FROM sending_feedback f
+JOIN senders_sender s ON s.id = f.sender_id
+WHERE f.id > %(after)s AND f.id <= %(to)s AND f.account_id = ANY(%(accounts)s) AND f.kind = ANY(%(names)s)
+ORDER BY f.id LIMIT %(rows)s
 """
 AUDIT = """
 SELECT id, account_id, action, at, jsonb_build_object(
@@ -88,7 +93,7 @@ class Happened:
 
 SOURCES = (
     Source("ledger", "sending_event", LEDGER, MOVES),
-    Source("suppressions", "recipients_suppression", SUPPRESSIONS, REASONS),
+    Source("feedback", "sending_feedback", FEEDBACK, FEEDBACKS),
     Source("audit", "accounts_auditentry", AUDIT, ACTIONS),
 )
 

@@ -274,3 +274,16 @@ def test_admin_pages_open(operator_client, upload, model):
     upload("a@x.com\n")
 
     assert operator_client.get(reverse(f"admin:recipients_{model}_changelist")).status_code == 200
+
+
+def test_suppressions_come_from_a_file(owner_client, account):
+    url = reverse("recipients:suppressions-upload")
+    file = SimpleUploadedFile("old.txt", b"a@x.com\nnobody\nb@x.com\n")
+
+    text = owner_client.post(url, {"file": file, "note": "old system"}).content.decode()
+
+    assert "nobody" in text
+    assert Suppression.objects.for_account(account).count() == 2
+    wrong = owner_client.post(url, {"file": SimpleUploadedFile("x.xlsx", b"PK\x03\x04 xl/")})
+    assert wrong.status_code == 400
+    assert "This is an Excel file" in wrong.content.decode()

@@ -1,3 +1,6 @@
+import io
+from datetime import timedelta
+
 import pytest
 
 from accounts.actors import Actor, NotAllowed
@@ -115,3 +118,87 @@ def test_strangers_and_viewers_remove_nothing(actor, stranger, member, now):
         suppressions.remove(platforms, note="x", by=actor)
     with pytest.raises(NotAllowed):
         suppressions.remove(row, note="x", by=Actor.member(member(Role.VIEWER)))
+
+
+def file_of(text: str | bytes) -> io.BytesIO:
+    return io.BytesIO(text if isinstance(text, bytes) else text.encode())
+
+
+def add_file(text, *, by, now, note="from the old system"):
+    return suppressions.add_file(file=file_of(text), name="old.csv", note=note, by=by, now=now)
+
+
+def test_file_of_addresses_is_added_and_adds_up(actor, stranger, now):
+    suppressions.add(addresses=["b@x.com"], note="", by=actor, now=now)
+    suppressions.add(addresses=["a@x.com"], note="", by=stranger, now=now)
+
+    result = add_file("A@x.com\nb@x.com\n\na@X.com\nnobody\nc@x.com,Carl\n", by=actor, now=now)
+
+    assert (result.read, result.added, result.known, result.twice, result.invalid) == (5, 2, 1, 1, 1)
+    assert [(reject.line, reject.text) for reject in result.rejects] == [(5, "nobody")]
+    assert set(Suppression.objects.for_account(actor.account).values_list("address", "evidence")) == {
+        ("a@x.com", "from the old system"),
+        ("b@x.com", ""),
+        ("c@x.com", "from the old system"),
+    }
+    assert AuditEntry.objects.get(action="suppression.uploaded").details["added"] == 2
+
+
+def test_file_from_a_spreadsheet_with_a_heading(actor, now):
+    result = add_file("姓名,邮箱地址\n张三,San@x.com\n".encode("gb18030"), by=actor, now=now)
+
+    assert result.added == 1
+    assert Suppression.objects.get().address == "san@x.com"
+
+
+@pytest.mark.parametrize("text", ["", b"PK\x03\x04 xl/", "Name,City\nAnna,Rome\n"])
+def test_file_that_is_none_adds_nothing(actor, now, text):
+    with pytest.raises(suppressions.NotAnAddressFile):
+        add_file(text, by=actor, now=now)
+
+    assert not Suppression.objects.exists()
+
+
+def test_file_too_long_adds_nothing(actor, now, monkeypatch):
+    monkeypatch.setattr(suppressions, "MOST_IN_FILE", 3)
+
+    with pytest.raises(suppressions.NotAnAddressFile):
+        add_file("a@x.com\nb@x.com\nc@x.com\nd@x.com\n", by=actor, now=now)
+
+    assert not Suppression.objects.exists()
+
+
+def test_viewers_upload_nothing(member, now):
+    with pytest.raises(NotAllowed):
+        add_file("a@x.com\n", by=Actor.member(member(Role.VIEWER)), now=now)
+
+
+def test_removing_an_address_takes_every_scope_of_it(actor, stranger, now):
+    for owner in (actor.account, stranger.account):
+        suppression.suppress("a@x.com", account=owner, reason=BOUNCED, now=now)
+    suppression.suppress(
+        "a@x.com", account=actor.account, reason=BOUNCED, scope=DOMAIN, scope_value="d.example", now=now
+    )
+
+    assert suppressions.remove_address(address="A@X.com", note="asked", by=actor) == 2
+    assert suppressions.remove_address(address="A@X.com", note="asked", by=actor) == 0
+    assert [row.account_id for row in Suppression.objects.all()] == [stranger.account.pk]
+    assert AuditEntry.objects.filter(action="suppression.removed").count() == 2
+
+
+def test_search_by_text_reason_and_time(actor, stranger, now):
+    for owner, address, reason, day in (
+        (actor.account, "anna@x.com", BOUNCED, 0),
+        (actor.account, "bob@x.com", Suppression.Reason.COMPLAINED, 1),
+        (stranger.account, "anna@y.com", BOUNCED, 0),
+    ):
+        suppression.suppress(address, account=owner, reason=reason, now=now + timedelta(days=day))
+
+    def found(**asked):
+        return sorted(row.address for row in suppressions.search(account=actor.account, **asked))
+
+    assert found() == ["anna@x.com", "bob@x.com"]
+    assert found(text=" ANNA") == ["anna@x.com"]
+    assert found(reason="complained") == ["bob@x.com"]
+    assert found(since=now + timedelta(hours=1)) == ["bob@x.com"]
+    assert found(until=now + timedelta(hours=1)) == ["anna@x.com"]

@@ -27,8 +27,9 @@ UNBOUNDED = Limits(message_size=2**26, connections_per_ip=1000)
 class Internet:
     """A name server and a sink for every domain; `mails` is what has arrived."""
 
-    def __init__(self, folder, *, tls=None) -> None:
+    def __init__(self, folder, *, tls=None, postman=None) -> None:
         self._tls = tls
+        self._postman = postman
         self.world = World(folder / "world.sqlite3")
         self.mails = []
         self.seconds_later = 0.0  # the sink's clock runs ahead by this
@@ -48,8 +49,11 @@ class Internet:
         self._thread.join()
         self._loop.close()
 
+    def _make_sink(self):
+        return Sink(self.mails.extend, self._postman, clock=lambda: self._loop.time() + self.seconds_later)
+
     async def _serve(self):
-        sink = Sink(self.mails.extend, clock=lambda: self._loop.time() + self.seconds_later)
+        sink = self._make_sink()
         async with serving(Nameserver(self.world, {}), 0) as self.dns_port:
             listener = await listen(sink, "127.0.0.1", 0, hostname="sink.test", limits=UNBOUNDED, tls_context=self._tls)
             self.smtp_port = listener.port
@@ -111,6 +115,7 @@ class Workers:
     def stop(self) -> None:
         for desk in self._desks.values():
             desk.courier.stop()
+        self._desks.clear()
 
 
 @pytest.fixture

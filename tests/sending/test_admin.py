@@ -7,12 +7,15 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry
 from senders.models import Stream
-from sending.models import Batch, Chunk, Lane
+from sending import tasks
+from sending.models import Batch, Chunk, Lane, Returned
 from tests.factories import BatchFactory, MessageFactory, UserFactory
+from tests.sending.returning import came
 
 QUEUES = reverse("admin:sending_chunk_changelist")
 BATCHES = reverse("admin:sending_batch_changelist")
 MESSAGES = reverse("admin:sending_message_changelist")
+RETURNED = reverse("admin:sending_returned_changelist")
 
 pytestmark = pytest.mark.django_db
 
@@ -198,3 +201,29 @@ class TestMessages:
 
         with django_assert_max_num_queries(7):
             desk.get(MESSAGES)
+
+
+class TestReturned:
+    @pytest.fixture
+    def row(self):
+        return came(None, "spam-to-postmaster", read_at=timezone.now(), kind="other", rcpt_to="abuse@x.example")
+
+    def test_is_found_and_shown_as_text(self, desk, row):
+        mime = bytes(row.mime).replace(b"Send money", b"<script>alert(1)</script>")
+        Returned.objects.update(mime=mime)
+
+        assert str(row.pk) in desk.get(RETURNED, {"q": "ABUSE@x.example"}).content.decode()
+        assert "0 returned mail" in desk.get(RETURNED, {"q": "other@x.example"}).content.decode()
+        text = desk.get(reverse("admin:sending_returned_change", args=[row.pk])).content.decode()
+        assert "&lt;script&gt;" in text
+        assert "<script>alert(1)" not in text
+
+    def test_is_read_again_by_those_who_may_change_it(self, desk, onlooker, row, operator, monkeypatch):
+        monkeypatch.setattr(tasks.read_returned, "delay", lambda: None)
+        ask = {"action": "read_again", "_selected_action": [row.pk]}
+
+        onlooker.post(RETURNED, ask)
+        assert not Returned.objects.filter(read_at=None).exists()
+        desk.force_login(operator)
+        assert "1 mail is read again." in desk.post(RETURNED, ask, follow=True).content.decode()
+        assert Returned.objects.filter(read_at=None).exists()

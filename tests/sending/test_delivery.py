@@ -270,6 +270,21 @@ def test_crash_sends_triggered_mail_again(internet, sender, deliver):
     assert internet.mails[0].raw.endswith(b"\r\n\r\n123\r\n")
 
 
+@pytest.mark.parametrize(("stream", "choice", "outcome"), [("batch", True, "delivered"), ("trigger", False, "unknown")])
+def test_sender_decides_what_becomes_of_unknown_outcomes(internet, sender, deliver, stream, choice, outcome):
+    sender.stream, sender.resends_unknown = stream, choice
+    sender.save()
+    mime = b"From: %b\r\nTo: ann@north.example\r\nSubject: Code\r\n\r\n123\r\n" % sender.address.encode()
+    (message,) = messages.submit_mime(mime, sender=sender, recipients=["ann@north.example"], now=timezone.now())
+    Chunk.objects.update(messages=[], in_flight=[message.pk], leased_until=timezone.now() - timedelta(seconds=1))
+
+    deliver()
+
+    message.refresh_from_db()
+    assert message.status == outcome
+    assert not Chunk.objects.exists()
+
+
 def test_worker_that_lost_its_lease_cannot_move_the_chunk_on(start_batch):
     start_batch("ann@north.example")
     now = timezone.now()

@@ -180,7 +180,7 @@ class TestDetail:
 
         shaping.current(timezone.now())  # read every half minute
 
-        with django_assert_max_num_queries(10):
+        with django_assert_max_num_queries(12):
             owner_client.get(url("message", message))
 
 

@@ -5,8 +5,11 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry
 from mailpush.lib import tokens
+from recipients import suppression
 from recipients.models import Suppression
+from senders.models import Sender
 from sending import unsubscribe
+from sending.models import Content, Feedback
 from sending.views.unsubscribing import masked
 from tests.factories import AccountFactory, MessageFactory
 
@@ -32,6 +35,20 @@ def mail_program():
     return Client(enforce_csrf_checks=True)
 
 
+SCOPES = [
+    ("sender", "", "sender"),
+    ("domain", "", "domain"),
+    ("account", "", "account"),
+    ("account", "sender", "sender"),
+    ("sender", "domain", "domain"),
+    ("sender", "none", "sender"),  # no link of ours in it, but whoever has one may
+]
+
+
+def feedback():
+    return list(Feedback.objects.order_by("pk").values_list("message_id", "kind", "via"))
+
+
 def suppressions():
     return list(Suppression.objects.values_list("account", "address", "reason", "scope"))
 
@@ -46,14 +63,17 @@ class TestOneClick:
 
         assert (answer.status_code, answer["Content-Type"]) == (200, "text/plain; charset=utf-8")
         assert not answer.cookies
-        assert suppressions() == [(message.account_id, "anna@readers.test", "unsubscribed", "account")]
-        assert Suppression.objects.get().source == f"message {message.pk}"
+        assert suppressions() == [(message.account_id, "anna@readers.test", "unsubscribed", "sender")]
+        row = Suppression.objects.get()
+        assert (row.source, row.message_id) == (f"message {message.pk}", message.pk)
+        assert row.scope_value == message.content.sender.address
+        assert feedback() == [(message.pk, "unsubscribed", "one-click")]
 
     def test_twice_is_once(self, mail_program, path):
         answers = [mail_program.post(path, ONE_CLICK).status_code for _ in range(2)]
 
         assert answers == [200, 200]
-        assert len(suppressions()) == 1
+        assert len(suppressions()) == len(feedback()) == 1
 
     def test_in_any_letter_case(self, mail_program, path):
         """Mail programs on the way may change it."""
@@ -70,7 +90,27 @@ class TestOneClick:
         Suppression.objects.create(account=message.account, address="anna@readers.test", reason="complained")
 
         assert mail_program.post(path, ONE_CLICK).status_code == 200
-        assert [row[2] for row in suppressions()] == ["complained"]
+        assert sorted(row[2] for row in suppressions()) == ["complained", "unsubscribed"]
+
+    @pytest.mark.parametrize(("of_sender", "of_order", "scope"), SCOPES)
+    def test_reaches_as_far_as_the_order_or_the_sender_says(
+        self, mail_program, message, path, of_sender, of_order, scope
+    ):
+        content = message.content
+        Sender.objects.update(unsubscribe_scope=of_sender)
+        Content.objects.update(unsubscribe_scope=of_order)
+
+        mail_program.post(path, ONE_CLICK)
+
+        values = {"sender": content.sender.address, "domain": content.sender.domain.name, "account": ""}
+        row = Suppression.objects.get()
+        assert (row.scope, row.scope_value) == (scope, values[scope])
+        assert suppression.is_suppressed(
+            "anna@readers.test",
+            account_id=message.account_id,
+            domain=content.sender.domain.name,
+            sender=content.sender.address,
+        )
 
 
 class TestPage:
@@ -111,6 +151,7 @@ class TestPage:
 
         mail_program.post(path, {"undo": "1"})
         assert not suppressions()
+        assert [row[1:] for row in feedback()] == [("unsubscribed", "page"), ("resubscribed", "page")]
         entry = AuditEntry.objects.get(action="recipient.subscribed_again")
         assert (entry.account, entry.target, entry.ip) == (message.account, "Anna@readers.test", None)
 

@@ -16,16 +16,14 @@ from standardwebhooks import WebhookVerificationError
 
 from accounts import audit
 from accounts.models import AuditEntry
-from recipients.models import Suppression
 from sending import ledger
-from sending.models import Event, Message, Status, Webhook, WebhookCall, WebhookPosition
+from sending.models import Event, Feedback, Message, Status, Webhook, WebhookCall, WebhookPosition
 from sending.services import webhooks
 from sending.webhooks import outbound, reading, running
 from tests.factories import (
     EventFactory,
     MessageFactory,
     SenderFactory,
-    SuppressionFactory,
     WebhookCallFactory,
     WebhookFactory,
 )
@@ -166,9 +164,9 @@ def test_events_of_a_message_arrive_signed(webhook, receiver, account, read_all)
 
 @COMMITTED
 def test_people_and_states_are_told_of_too(webhook, receiver, account, actor, read_all):
-    unsubscribed = Suppression.Reason.UNSUBSCRIBED
-    SuppressionFactory(account=account, address="a@b.example", reason=unsubscribed, source="message 7")
-    SuppressionFactory(account=account, reason=Suppression.Reason.MANUAL)
+    message = MessageFactory(content__sender=SenderFactory(account=account, domain__account=account))
+    for kind in (Feedback.Kind.COMPLAINED, Feedback.Kind.UNSUBSCRIBED):
+        Feedback.note(message, kind, via="one-click", at=timezone.now())
     audit.record("domain.verified", by=actor, target="news.example.com")
     audit.record("template.rejected", by=actor, target="Welcome", content_hash="abc", reason="Too loud")
     audit.record("list.created", by=actor, target="Readers")
@@ -177,8 +175,16 @@ def test_people_and_states_are_told_of_too(webhook, receiver, account, actor, re
     running.work()
 
     told = {event["type"]: event["data"] for event in receiver.events}
+    feedback = {
+        "message": str(message.pk),
+        "recipient": message.recipient,
+        "sender": message.content.sender.address,
+        "batch": None,
+        "via": "one-click",
+    }
     assert told == {
-        "recipient.unsubscribed": {"recipient": "a@b.example", "message": "7", "scope": "account", "scope_value": ""},
+        "recipient.complained": feedback,
+        "recipient.unsubscribed": feedback,
         "domain.verified": {"name": "news.example.com", "reason": "", "version": None},
         "template.rejected": {"name": "Welcome", "reason": "Too loud", "version": "abc"},
     }

@@ -11,7 +11,7 @@ from sending.smtp.running import Opening, serve
 
 
 class Command(BaseCommand):
-    help = "Accept bounces from the recipients' mail servers until told to stop."
+    help = "Accept what comes back to the customers' domains until told to stop: bounces, complaints, wishes."
 
     def handle(self, **_options: Any) -> None:
         opening = Opening(MxDoor(), [settings.MAILPUSH_MX_BIND], Limits(message_size=10_485_760))

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from mailpush.mail import client
+from mailpush.mail import client, returned
 from mailpush.mail.replies import Reply
 from mailpush.mail.server import listen
-from mailpush.sandbox.reports import Postman, failure_report
+from mailpush.sandbox.reports import Postman, Taken, answer_to, failure_report
 from mailpush.sandbox.sink import OK, TAKEN, Sink, subject_of
 
 MAIL = (
@@ -100,30 +100,50 @@ class MxDoor:
         pass
 
 
-async def test_late_bounces_come_back_by_mail(recorder, monkeypatch):
+@pytest.mark.parametrize(
+    ("recipient", "came_from", "came_to", "words"),
+    [
+        ("late@y.example", "", "b-x@x.example", b"Diagnostic-Code: smtp; 550 5.1.1"),
+        ("late-5.2.2@y.example", "", "b-x@x.example", b"Status: 5.2.2"),
+        ("complain@y.example", "feedback@sink.test", "fbl@x.example", b"Feedback-Type: abuse"),
+        ("away@y.example", "", "b-x@x.example", b"Auto-Submitted: auto-replied"),
+    ],
+)
+async def test_answers_come_back_by_mail(recorder, monkeypatch, recipient, came_from, came_to, words):
     monkeypatch.setattr("mailpush.sandbox.reports.SENT_AFTER", 0)
     mx = MxDoor()
     platform = await listen(mx, "127.0.0.1", 0, hostname="mx01.test")
     sink = Sink(recorder.keep, Postman("127.0.0.1", platform.port, "sink.test"))
     listener = await listen(sink, "127.0.0.1", 0, hostname="sink.test")
 
-    sent = await send(listener.port, "late@y.example", mail_from="bounce+7@x.example")
+    sent = await send(listener.port, recipient, mail_from="b-x@x.example")
     mail_from, rcpt_to, content = await asyncio.wait_for(mx.came, 10)
     await listener.close()
     await sink.close()
     await platform.close()
 
     assert sent.reply.code == 250
-    assert (mail_from, rcpt_to) == ("", "bounce+7@x.example")
-    assert b"Final-Recipient: rfc822; late@y.example" in content
+    assert (mail_from, rcpt_to) == (came_from, came_to)
+    assert words in content
+
+
+@pytest.mark.parametrize(
+    ("recipient", "kind"),
+    [("late@y.example", "bounce"), ("complain@y.example", "complaint"), ("away@y.example", "auto_reply")],
+)
+def test_answers_are_what_they_play(recipient, kind):
+    taken = Taken("b-x@x.example", recipient, "", MAIL)
+
+    _, _, mail = answer_to(taken, reporter="sink.test")
+
+    assert returned.read(mail).kind == kind
 
 
 def test_failure_report_is_a_report():
     from email import message_from_bytes
 
-    report = message_from_bytes(
-        failure_report(mail_from="b@x.example", rcpt_to="late@y.example", content=MAIL, reporter="sink.test")
-    )
+    taken = Taken("b@x.example", "late@y.example", "env-1", MAIL)
+    report = message_from_bytes(failure_report(taken, reporter="sink.test"))
 
     assert report.get_content_type() == "multipart/report"
     assert [part.get_content_type() for part in report.get_payload()] == [
@@ -132,7 +152,7 @@ def test_failure_report_is_a_report():
         "text/rfc822-headers",
     ]
     status = report.get_payload()[1].get_payload()
-    assert (status[1]["Action"], status[1]["Status"]) == ("failed", "5.1.1")
+    assert (status[0]["Original-Envelope-Id"], status[1]["Action"], status[1]["Status"]) == ("env-1", "failed", "5.1.1")
     assert "Message-ID: <1@x.example>" in report.get_payload()[2].get_payload()
 
 

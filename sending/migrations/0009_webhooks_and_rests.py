@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0003_rest_api'),
-        ('sending', '0007_accepted_lately'),
+        ('sending', '0008_accepted_lately'),
     ]
 
     operations = [
@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('url', models.CharField(max_length=500, verbose_name='address')),
-                ('kinds', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('message.delivered', 'message delivered'), ('message.deferred', 'message put off, to be tried again'), ('message.bounced', 'message refused for good'), ('message.failed', 'message given up'), ('recipient.unsubscribed', 'recipient unsubscribed'), ('domain.verified', 'domain verified'), ('domain.failing', "domain's records wrong"), ('domain.suspended', 'domain suspended'), ('domain.recovered', 'domain right again'), ('template.approved', 'template approved'), ('template.rejected', 'template rejected')], max_length=32), size=None)),
+                ('kinds', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('message.delivered', 'message delivered'), ('message.deferred', 'message put off, to be tried again'), ('message.bounced', 'message refused for good'), ('message.failed', 'message given up'), ('recipient.complained', 'recipient complained'), ('recipient.unsubscribed', 'recipient unsubscribed'), ('recipient.resubscribed', 'recipient subscribed again'), ('domain.verified', 'domain verified'), ('domain.failing', "domain's records wrong"), ('domain.suspended', 'domain suspended'), ('domain.recovered', 'domain right again'), ('template.approved', 'template approved'), ('template.rejected', 'template rejected')], max_length=32), size=None)),
                 ('encrypted_secret', models.TextField()),
                 ('encrypted_old_secret', models.TextField(blank=True)),
                 ('old_secret_until', models.DateTimeField(null=True)),

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('sending', '0006_bulk'),
+        ('sending', '0007_returned_mail_and_feedback'),
     ]
 
     operations = [
