@@ -6,20 +6,31 @@ the ORM, a message would cost several times as much.
 
 import functools
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
+from django.utils.translation import gettext as _
 
 from accounts import quotas
+from mailpush.lib.refusals import Refusal
 from senders.models import Sender
 from sending.models import Acceptance, Content, Status
 from sending.models.queue import CHUNK_SIZE
 from sending.statements import document, executed
 
+log = logging.getLogger(__name__)
+
 REMEMBERED_FOR = timedelta(days=1)  # longer than programs try again after a lost answer
+
+
+class NotStored(Refusal):
+    """The database did not take it, while it took others."""
+
+    code = "not_stored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +68,7 @@ class Submission:
     at: datetime | None = None
     taken: list[Taken] = field(default_factory=list)
     content_id: int | None = None
-    refusal: quotas.QuotaSpent | None = None
+    refusal: Refusal | None = None
 
     @property
     def is_new(self) -> bool:
@@ -96,13 +107,25 @@ def accept(submissions: Sequence[Submission], *, now: datetime) -> Lanes:
     lanes, spent = _store(submissions, charged, now=now)
     for each in submissions:
         if each.sender.account_id in charged - spent:
-            lanes |= _store_alone(each, now=now)
+            lanes |= _stored_alone(each, submissions, now=now)
     return lanes
 
 
 def purge(*, now: datetime) -> int:
     """Forget what was accepted longer ago than programs repeat messages; return how many rows that took."""
     return Acceptance.objects.filter(at__lt=now - REMEMBERED_FOR).delete()[0]
+
+
+def _stored_alone(submission: Submission, submissions: Sequence[Submission], *, now: datetime) -> Lanes:
+    """Store what is left over; where others are stored already, its trouble must not have them stored again."""
+    try:
+        return _store_alone(submission, now=now)
+    except DatabaseError:
+        if not any(each.taken for each in submissions):
+            raise
+        log.exception("A submission of %s", submission.sender)
+        submission.refusal = NotStored(_("The message could not be stored at the moment. Try again later."))
+        return set()
 
 
 @transaction.atomic
@@ -114,7 +137,7 @@ def _store_alone(submission: Submission, *, now: datetime) -> Lanes:
     except quotas.QuotaSpent as refusal:
         submission.refusal = refusal
         return set()
-    lanes, _ = _store([submission], set(), now=now)
+    lanes, _spent = _store([submission], set(), now=now)
     sent = sum(each.is_new and each.status == Status.QUEUED for each in submission.taken)
     if unsent := len(submission.recipients) - sent:
         quotas.give_back(account, unsent, day=day)
