@@ -247,13 +247,15 @@ def _store(submissions: Sequence[Submission], charged: set[int], *, now: datetim
     pairs = [(each, to) for each in submissions for to in each.recipients]
     entries = [Entry(place, each, to, each.key_of(to.address)) for place, (each, to) in enumerate(pairs, 1)]
     rows = executed(_statement(), _parameters(submissions, entries, charged, now=now))
-    spent = {account_id for kind, _, account_id, *_ in rows if kind == "spent"}
+    spent = {account_id for kind, _place, account_id, *_rest in rows if kind == "spent"}
     unpaid = charged - spent
     accounts = {each.sender.account_id: each.sender.account for each in submissions}
-    for kind, _, account_id, _, n, *_ in rows:
+    for kind, _place, account_id, _status, n, *_rest in rows:
         if kind == "repeated" and account_id in spent:  # nothing is sent, so it costs nothing
             quotas.give_back(accounts[account_id], n, day=quotas.today(accounts[account_id], now))
-    written = {place: (pk, status, content_id) for kind, place, pk, status, content_id, *_ in rows if kind == "message"}
+    written = {
+        place: (pk, status, content_id) for kind, place, pk, status, content_id, *_rest in rows if kind == "message"
+    }
     taken = [entry for entry in entries if entry.submission.sender.account_id not in unpaid]
     earlier = _earlier(entry.key for entry in taken if entry.place not in written)
     for entry in taken:
