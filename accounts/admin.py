@@ -78,7 +78,7 @@ class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = ["is_active", "created_at"]
     search_fields = ["name", "memberships__user__email"]
     ordering = ["-created_at"]
-    fields = ["name", "is_active", "daily_quota", "monthly_quota", "time_zone", "created_at"]
+    fields = ["name", "is_active", "daily_quota", "monthly_quota", "requests_a_minute", "time_zone", "created_at"]
     readonly_fields = ["name", "is_active", "time_zone", "created_at"]
     inlines = [MembershipInline]
     actions = ["suspend", "resume"]
@@ -90,7 +90,12 @@ class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def save_model(self, request: HttpRequest, obj: Account, form: "ModelForm[Account]", change: bool) -> None:  # noqa: ARG002, FBT001
-        accounts.set_quota(by=_operator(request, obj), daily=obj.daily_quota, monthly=obj.monthly_quota)
+        accounts.set_quota(
+            by=_operator(request, obj),
+            daily=obj.daily_quota,
+            monthly=obj.monthly_quota,
+            requests=obj.requests_a_minute,
+        )
 
     @admin.action(description=_("Suspend the selected accounts: they may no longer send"), permissions=["change"])
     def suspend(self, request: HttpRequest, queryset: QuerySet[Account]) -> None:
@@ -109,7 +114,10 @@ class AccessKeyAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = ["is_active", "role"]
     list_select_related = ["account"]
     search_fields = ["key_id", "label", "account__name"]
-    fields = ["key_id", "account", "label", "role", "is_active", "created_by", "created_at", "last_used_at"]
+    fields = [
+        *("key_id", "account", "label", "role", "scopes", "networks"),
+        *("is_active", "created_by", "created_at", "last_used_at"),
+    ]
 
 
 @admin.register(AuditEntry)

@@ -1,11 +1,14 @@
 """Shapes of input of the account's pages; the rules are the services'."""
 
+import re
+from typing import Any
+
 from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from accounts.models import NAME_LENGTH, Role
+from accounts.models import NAME_LENGTH, Role, Scope
 from accounts.services import time_zones
 
 
@@ -15,6 +18,37 @@ def _time_zones() -> list[tuple[str, str]]:
 
 def _languages() -> list[tuple[str, object]]:
     return [("", _("As the browser asks")), *settings.LANGUAGES]
+
+
+class Lines(forms.CharField):
+    """Entries one in each line, or with commas between them."""
+
+    widget = forms.Textarea
+
+    def to_python(self, value: Any) -> Any:
+        return [entry for entry in re.split(r"[\s,]+", super().to_python(value) or "") if entry]
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+
+def _scopes() -> forms.MultipleChoiceField:
+    return forms.MultipleChoiceField(
+        label=_("Only for"),
+        choices=Scope.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("Parts of the REST API. None chosen: all that its role allows."),
+    )
+
+
+def _networks() -> Lines:
+    return Lines(
+        label=_("Only from"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=_("IP addresses and networks such as 192.0.2.0/24, one in each line. Empty: from anywhere."),
+    )
 
 
 class AccountForm(forms.Form):
@@ -61,6 +95,15 @@ class AccessKeyForm(forms.Form):
         initial=Role.DEVELOPER,
         help_text=_("What the program may do, as for a member. It goes no further than your own role."),
     )
+    scopes = _scopes()
+    networks = _networks()
+
+
+class RestrictionForm(forms.Form):
+    """What an access key is restricted to."""
+
+    scopes = _scopes()
+    networks = _networks()
 
 
 class OpenAccountForm(forms.Form):

@@ -1,11 +1,13 @@
 """What pages know of their visitor: account, membership and actor of the request."""
 
+import ipaddress
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Concatenate
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
@@ -17,6 +19,7 @@ from accounts.models import Account, Membership, Permission, User
 from mailpush.lib.refusals import Refusal
 
 SESSION_ACCOUNT = "account_id"  # which of their accounts the user works in
+LOOPBACK = {"127.0.0.1", "::1"}
 
 
 class AccountRequest(HttpRequest):
@@ -72,5 +75,21 @@ def current_membership(request: Any) -> Membership | None:
 
 
 def client_ip(request: HttpRequest) -> str | None:
-    """Return the peer's address; forwarded headers are not believed (anyone can send them)."""
-    return request.META.get("REMOTE_ADDR") or None
+    """Return the peer's address.
+
+    Forwarded headers are not believed, as anyone can send them: save the last entry that our own TLS proxy on this
+    machine has added.
+    """
+    peer: str | None = request.META.get("REMOTE_ADDR") or None
+    if settings.HTTPS and peer in LOOPBACK:
+        forwarded: str = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
+        return forwarded if _is_ip(forwarded) else peer
+    return peer
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,10 +1,12 @@
 """Who you are: users, accounts (tenants), members, access keys, quota, audit."""
 
+import ipaddress
 import secrets
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -68,6 +70,8 @@ class Account(models.Model):
     monthly_quota = models.PositiveIntegerField(_("messages a month"), default=6_000_000)
     # Mail of the account's programs is taken from its allowed addresses alone.
     is_ip_protected = models.BooleanField(_("sends from allowed addresses only"), default=False)
+    # Of all the account's programs together; the REST API says what is left of it in each answer.
+    requests_a_minute = models.PositiveIntegerField(_("API requests a minute"), default=120_000)
     # Days of quota and statistics begin at midnight here.
     time_zone = models.CharField(_("time zone of statistics"), max_length=64, default="UTC")
     # At the submission door, for programs written for DirectMail that look for its numbers.
@@ -150,6 +154,21 @@ class Invitation(models.Model):
         return self.email
 
 
+class Scope(models.TextChoices):
+    """A part of the APIs that an access key can be restricted to; within it, the key's role still counts."""
+
+    SEND = "messages.send", _("send single messages")
+    MESSAGES = "messages", _("messages and what became of them")
+    BATCHES = "batches", _("batches")
+    DOMAINS = "domains", _("domains")
+    SENDERS = "senders", _("sender addresses and tags")
+    LISTS = "lists", _("recipient lists")
+    TEMPLATES = "templates", _("templates")
+    SUPPRESSIONS = "suppressions", _("suppressions")
+    STATISTICS = "statistics", _("statistics")
+    WEBHOOKS = "webhooks", _("webhooks")
+
+
 def new_access_key_id() -> str:
     return "MP" + secrets.token_hex(ACCESS_KEY_ID_BYTES).upper()
 
@@ -162,6 +181,9 @@ class AccessKey(models.Model):
     encrypted_secret = models.TextField()
     label = models.CharField(_("label"), max_length=64, blank=True)
     role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.DEVELOPER)
+    # Empty: everything that the role allows, from anywhere.
+    scopes = ArrayField(models.CharField(max_length=16, choices=Scope.choices), default=list, blank=True)
+    networks = ArrayField(models.CharField(max_length=43), default=list, blank=True)  # 192.0.2.0/24, 2001:db8::/32
     is_active = models.BooleanField(_("active"), default=True)
     created_by = models.ForeignKey(User, models.SET_NULL, null=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -172,9 +194,47 @@ class AccessKey(models.Model):
 
     # Questions
 
+    def reaches(self, scope: Scope) -> bool:
+        return not self.scopes or scope in self.scopes
+
+    def may_come_from(self, ip: str | None) -> bool:
+        """Return whether the key may be used from this address."""
+        if not self.networks:
+            return True
+        try:
+            peer = ipaddress.ip_address(ip or "")
+        except ValueError:
+            return False
+        if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped:
+            peer = peer.ipv4_mapped
+        return any(peer in ipaddress.ip_network(network) for network in self.networks)
+
     @property
     def secret(self) -> str:
         return encryption.decrypt(self.encrypted_secret)
+
+
+class IdempotentCall(models.Model):
+    """A call with an Idempotency-Key: claimed before its work begins, answered in the transaction that does it.
+
+    `answer` empty: it is being worked on, until `claimed_until` at the latest.
+    """
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="+", db_index=False)
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)  # SHA-256 over what was asked
+    claimed_until = models.DateTimeField()
+    fence = models.UUIDField()  # of who works on it
+    status = models.PositiveSmallIntegerField(null=True)
+    encrypted_answer = models.TextField(blank=True, default="")  # it may hold a secret that is shown once
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "key"], name="idempotent_call_once")]
+        indexes = [models.Index(fields=["created_at"], name="idempotent_call_by_age")]
+
+    def __str__(self) -> str:
+        return self.key
 
 
 class QuotaUse(models.Model):

@@ -7,7 +7,8 @@ import zoneinfo
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
-from django.db.models import Case, F, OuterRef, Subquery, Value, When
+from django.db import connection
+from django.db.models import F, Value
 from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -98,30 +99,25 @@ def allowances(account: Account, *, now: datetime) -> tuple[Allowance, Allowance
     )
 
 
-def _take(account: Account, n: int, day: date) -> bool:
-    """Spend if both quotas allow it: the WHERE clause decides on the row as it is when the lock is ours.
+# The WHERE clause decides on the row as it is when the lock is ours. A clock that is behind never starts an earlier
+# day: what is counted stays counted.
+TAKE = """
+UPDATE accounts_quotause use
+SET day = GREATEST(use.day, %(day)s), day_used = CASE WHEN use.day >= %(day)s THEN use.day_used ELSE 0 END + %(n)s,
+    month = GREATEST(use.month, %(month)s),
+    month_used = CASE WHEN use.month >= %(month)s THEN use.month_used ELSE 0 END + %(n)s
+FROM accounts_account account
+WHERE use.account_id = %(account)s AND account.id = use.account_id
+  AND CASE WHEN use.day >= %(day)s THEN use.day_used ELSE 0 END + %(n)s::bigint <= account.daily_quota
+  AND CASE WHEN use.month >= %(month)s THEN use.month_used ELSE 0 END + %(n)s::bigint <= account.monthly_quota
+"""
 
-    A clock that is behind never starts an earlier day: what is counted stays counted.
-    """
-    month = day.replace(day=1)
-    quotas = Account.objects.filter(pk=OuterRef("pk"))
-    return bool(
-        QuotaUse.objects.filter(account=account)
-        .annotate(
-            day_before=Case(When(day__gte=day, then=F("day_used")), default=0),
-            month_before=Case(When(month__gte=month, then=F("month_used")), default=0),
-        )
-        .filter(
-            day_before__lte=Subquery(quotas.values("daily_quota")) - n,
-            month_before__lte=Subquery(quotas.values("monthly_quota")) - n,
-        )
-        .update(
-            day=Greatest(F("day"), Value(day)),
-            day_used=F("day_before") + n,
-            month=Greatest(F("month"), Value(month)),
-            month_used=F("month_before") + n,
-        )
-    )
+
+def _take(account: Account, n: int, day: date) -> bool:
+    """Spend if both quotas allow it."""
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE, {"account": account.pk, "n": n, "day": day, "month": day.replace(day=1)})
+        return bool(cursor.rowcount)
 
 
 def _refusal(account: Account, n: int, now: datetime) -> QuotaSpent:

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from accounts.api import account as account_api
 from accounts.views import access_keys, audit, invitations, members, profile, settings
 
 app_name = "accounts"
@@ -17,8 +18,13 @@ urlpatterns = [
     path("account/invitations/<int:pk>/cancel/", members.cancel_invitation, name="invitation-cancel"),
     path("account/invitations/<str:token>/", invitations.invitation, name="invitation"),
     path("account/access-keys/", access_keys.index, name="access-keys"),
+    path("account/access-keys/<int:pk>/", access_keys.restrict, name="access-key"),
     path("account/access-keys/<int:pk>/enable/", access_keys.enable, name="access-key-enable"),
     path("account/access-keys/<int:pk>/disable/", access_keys.disable, name="access-key-disable"),
     path("account/access-keys/<int:pk>/delete/", access_keys.delete, name="access-key-delete"),
     path("account/audit/", audit.index, name="audit-log"),
+]
+
+api_urls = [
+    path("account", account_api.AccountView.as_view()),
 ]

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from domains import views
+from domains.api import domains as domains_api
 
 app_name = "domains"
 urlpatterns = [
@@ -12,4 +13,10 @@ urlpatterns = [
     path("domains/<int:pk>/records/", views.records, name="records"),
     path("domains/<int:pk>/verify/", views.verify, name="verify"),
     path("domains/<int:pk>/delete/", views.delete, name="delete"),
+]
+
+api_urls = [
+    path("domains", domains_api.Domains.as_view()),
+    path("domains/<id:pk>", domains_api.DomainView.as_view()),
+    path("domains/<id:pk>/verify", domains_api.DomainVerify.as_view()),
 ]

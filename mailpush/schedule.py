@@ -47,6 +47,21 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(minutes=10),
         "options": {"expires": 600},
     },
+    "run-webhooks": {
+        "task": "sending.tasks.run_webhooks",
+        "schedule": timedelta(seconds=2),
+        "options": {"expires": 4},
+    },
+    "prune-webhooks": {
+        "task": "sending.tasks.prune_webhooks",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 600},
+    },
+    "forget-calls": {
+        "task": "accounts.tasks.forget_calls",
+        "schedule": timedelta(minutes=30),
+        "options": {"expires": 600},
+    },
     "check-due-domains": {
         "task": "domains.tasks.check_due_domains",
         "schedule": timedelta(seconds=15),

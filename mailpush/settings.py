@@ -110,11 +110,13 @@ INSTALLED_APPS = [
     "django_celery_beat",
     "django_htmx",
     "rest_framework",
+    "drf_spectacular",
 ]
 
 MIDDLEWARE = [
     "mailpush.rpc.middleware.RpcDoorMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "mailpush.middleware.ApiDoorMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -278,10 +280,43 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TIMEZONE = "UTC"
 
+# ── REST API ────────────────────────────────────────────────────────────────────────────────────
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["accounts.api.bodies.Json"],
+    "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_SCHEMA_CLASS": "accounts.api.schema.Schema",
+    "EXCEPTION_HANDLER": "accounts.api.errors.answer",
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "mailpush",
+    "VERSION": "1",
+    "DESCRIPTION": (BASE_DIR / "accounts" / "api" / "description.md").read_text(),
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "SCHEMA_COERCE_PATH_PK": False,
+    "COMPONENT_SPLIT_REQUEST": False,
+    "COMPONENT_SPLIT_PATCH": True,
+    "SERVERS": [{"url": MAILPUSH_PUBLIC_URL}],
+    "PATH_CONVERTER_OVERRIDES": {"id": {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"}},
+    "ENUM_NAME_OVERRIDES": {
+        "MessageStatus": "sending.models.Status",
+        "AcceptedStatus": ["queued", "suppressed"],
+        "BatchStatus": "sending.models.Batch.Status",
+        "DomainStatus": "domains.models.Domain.Status",
+        "ImportStatus": "recipients.models.Import.Status",
+        "TemplateStatus": "templates_app.models.Template.Status",
+        "WebhookCallStatus": "sending.models.WebhookCall.Status",
+        "Decision": ["approved", "rejected"],
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "accounts.api.schema.close_shapes",
+    ],
 }
 
 LOGGING = {

@@ -4,16 +4,19 @@
 |-----------------|-----------------------------------------------------------|
 | `/`             | redirect to the console; the DirectMail-compatible API    |
 | `/console/…`    | pages of the apps, one module each                        |
+| `/api/v1/…`     | REST API, its description and its docs                    |
 | `/accounts/…`   | sign-up, login, second factor                             |
 | `/admin/…`      | review desk and operations                                |
 | `/healthz` …    | probes and metrics for operators                          |
 """
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from django.views.i18n import JavaScriptCatalog
 
+from accounts.api import docs
+from accounts.api.errors import nothing_here
 from accounts.views.profile import set_language
 from mailpush import views
 from sending.urls import unsubscribe_urls
@@ -32,6 +35,9 @@ urlpatterns = [
     path("u/", include(unsubscribe_urls)),
     path("console/", include("stats.urls")),
     path("console/", include("accounts.urls")),
+    path("api/v1/docs/", docs.page, name="api-docs"),
+    path("api/v1/", include("mailpush.api_urls")),  # answered by ApiDoorMiddleware; here for its description
+    re_path("^api/", nothing_here),
     path("i18n/setlang/", set_language, name="set_language"),
     path("jsi18n/", JavaScriptCatalog.as_view(), name="javascript-catalog"),
     path("healthz", views.health, name="health"),

@@ -56,6 +56,11 @@ class RecipientList(models.Model):
         return self.name
 
 
+class RecipientQuerySet(models.QuerySet["Recipient"]):
+    def at(self, address: str) -> Self:
+        return self.annotate(key=Lower("address")).filter(key=address.lower())
+
+
 class Recipient(models.Model):
     """One address on a list with the values of its template variables."""
 
@@ -66,6 +71,8 @@ class Recipient(models.Model):
     # By name (UserName, NickName …), all text; absent = empty.
     variables = models.JSONField(default=dict)
     created_at = models.DateTimeField(_("added"), default=timezone.now, db_default=Now())
+
+    objects = RecipientQuerySet.as_manager()
 
     class Meta:
         constraints = [

@@ -2,6 +2,9 @@
 
 from django.urls import path
 
+from recipients.api import imports as imports_api
+from recipients.api import lists as lists_api
+from recipients.api import suppressions as suppressions_api
 from recipients.views import imports, lists, recipients, suppressions
 
 app_name = "recipients"
@@ -25,4 +28,16 @@ urlpatterns = [
     path("suppressions/upload/", suppressions.upload, name="suppressions-upload"),
     path("suppressions/export.csv", suppressions.export, name="suppressions-export"),
     path("suppressions/<int:pk>/remove/", suppressions.remove, name="suppression-remove"),
+]
+
+api_urls = [
+    path("lists", lists_api.Lists.as_view()),
+    path("lists/<id:pk>", lists_api.ListView.as_view()),
+    path("lists/<id:pk>/recipients", lists_api.Recipients.as_view()),
+    path("lists/<id:pk>/recipients/<id:recipient_pk>", lists_api.RecipientView.as_view()),
+    path("lists/<id:pk>/imports", imports_api.Uploads.as_view()),
+    path("imports/<id:pk>", imports_api.ImportView.as_view()),
+    path("imports/<id:pk>/rejected", imports_api.ImportRejects.as_view()),
+    path("suppressions", suppressions_api.Suppressions.as_view()),
+    path("suppressions/<id:pk>", suppressions_api.SuppressionView.as_view()),
 ]

@@ -2,6 +2,8 @@
 
 from django.urls import path
 
+from senders.api import senders as senders_api
+from senders.api import tags as tags_api
 from senders.views import reply_addresses, senders, tags
 
 app_name = "senders"
@@ -22,4 +24,12 @@ urlpatterns = [
     path("tags/new/", tags.create, name="tag-create"),
     path("tags/<int:pk>/rename/", tags.rename, name="tag-rename"),
     path("tags/<int:pk>/delete/", tags.delete, name="tag-delete"),
+]
+
+api_urls = [
+    path("senders", senders_api.Senders.as_view()),
+    path("senders/<id:pk>", senders_api.SenderView.as_view()),
+    path("senders/<id:pk>/smtp-password", senders_api.SenderSmtp.as_view()),
+    path("tags", tags_api.Tags.as_view()),
+    path("tags/<id:pk>", tags_api.TagView.as_view()),
 ]

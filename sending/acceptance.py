@@ -6,20 +6,31 @@ the ORM, a message would cost several times as much.
 
 import functools
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
+from django.utils.translation import gettext as _
 
 from accounts import quotas
+from mailpush.lib.refusals import Refusal
 from senders.models import Sender
 from sending.models import Acceptance, Content, Status
 from sending.models.queue import CHUNK_SIZE
 from sending.statements import document, executed
 
+log = logging.getLogger(__name__)
+
 REMEMBERED_FOR = timedelta(days=1)  # longer than programs try again after a lost answer
+
+
+class NotStored(Refusal):
+    """The database did not take it, while it took others."""
+
+    code = "not_stored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,8 @@ class Taken:
 class Submission:
     """A content, whom it goes to, and the key under which a repetition is recognised (empty: it is none).
 
+    With `at` its messages leave then, else at once. It is their Date, too: the clock of their readers.
+
     `content` has values of `Content` by column; what is left out has its default. The sender has been checked, and
     comes with its account and its domain. After `accept`, `taken` has a message for each recipient, in their order, or
     `refusal` says why there is none.
@@ -52,9 +65,10 @@ class Submission:
     content: Mapping[str, Any]
     recipients: Sequence[Addressee]
     key: str = ""
+    at: datetime | None = None
     taken: list[Taken] = field(default_factory=list)
     content_id: int | None = None
-    refusal: quotas.QuotaSpent | None = None
+    refusal: Refusal | None = None
 
     @property
     def is_new(self) -> bool:
@@ -87,19 +101,31 @@ def accept(submissions: Sequence[Submission], *, now: datetime) -> Lanes:
     A suppressed recipient gets a message that says so and is never tried. Outside a transaction the statement is one by
     itself, which saves opening and closing one.
 
-    :returns: the lanes to wake, once a transaction of the caller's has committed.
+    :returns: the lanes that have something to send now, to be woken once a transaction of the caller's has committed.
     """
     charged = {each.sender.account_id for each in submissions if not each.sender.account.is_platform}
     lanes, spent = _store(submissions, charged, now=now)
     for each in submissions:
         if each.sender.account_id in charged - spent:
-            lanes |= _store_alone(each, now=now)
+            lanes |= _stored_alone(each, submissions, now=now)
     return lanes
 
 
 def purge(*, now: datetime) -> int:
     """Forget what was accepted longer ago than programs repeat messages; return how many rows that took."""
     return Acceptance.objects.filter(at__lt=now - REMEMBERED_FOR).delete()[0]
+
+
+def _stored_alone(submission: Submission, submissions: Sequence[Submission], *, now: datetime) -> Lanes:
+    """Store what is left over; where others are stored already, its trouble must not have them stored again."""
+    try:
+        return _store_alone(submission, now=now)
+    except DatabaseError:
+        if not any(each.taken for each in submissions):
+            raise
+        log.exception("A submission of %s", submission.sender)
+        submission.refusal = NotStored(_("The message could not be stored at the moment. Try again later."))
+        return set()
 
 
 @transaction.atomic
@@ -111,7 +137,7 @@ def _store_alone(submission: Submission, *, now: datetime) -> Lanes:
     except quotas.QuotaSpent as refusal:
         submission.refusal = refusal
         return set()
-    lanes, _ = _store([submission], set(), now=now)
+    lanes, _spent = _store([submission], set(), now=now)
     sent = sum(each.is_new and each.status == Status.QUEUED for each in submission.taken)
     if unsent := len(submission.recipients) - sent:
         quotas.give_back(account, unsent, day=day)
@@ -135,7 +161,7 @@ WITH content_in AS MATERIALIZED (
     SELECT nextval('sending_message_id_seq') AS id, o.*
     FROM (
         SELECT w.place, w.recipient, w.variables, w.key, c.id AS content_id, c.account_id, c.sender_id, c.tag_id,
-               c.stream, c.day,
+               c.stream, c.day, COALESCE(w.at, %(now)s) AS due_at,
                CASE WHEN EXISTS (
                    SELECT FROM recipients_suppression x
                    WHERE x.address = w.address AND (x.account_id = c.account_id OR x.account_id IS NULL)
@@ -143,7 +169,8 @@ WITH content_in AS MATERIALIZED (
                           OR (x.scope = 'sender' AND x.scope_value = c.author))
                ) THEN 'suppressed' ELSE 'queued' END AS status
         FROM jsonb_to_recordset(%(entries)s)
-             AS w(place int, content int, recipient text, address text, variables jsonb, key uuid)
+             AS w(place int, content int, recipient text, address text, variables jsonb, key uuid,
+                  at timestamptz)
         JOIN content_in c ON c.place = w.content
         ORDER BY w.place
     ) o
@@ -182,7 +209,7 @@ WITH content_in AS MATERIALIZED (
     SELECT id, {names}, mime FROM content_in WHERE id IN (SELECT content_id FROM fresh)
 ), message AS (
     INSERT INTO sending_message (id, account_id, content_id, recipient, variables, status, day, created_at, finished_at)
-    SELECT id, account_id, content_id, recipient, variables, status, day, %(now)s,
+    SELECT id, account_id, content_id, recipient, variables, status, day, due_at,
            CASE WHEN status = 'suppressed' THEN %(now)s END
     FROM fresh
 ), event AS (
@@ -191,23 +218,25 @@ WITH content_in AS MATERIALIZED (
     FROM fresh GROUP BY account_id, sender_id, tag_id, day, status
 ), chunk AS (
     INSERT INTO sending_chunk (stream, site, messages, due_at)
-    SELECT stream, site, array_agg(id ORDER BY id), %(now)s
+    SELECT stream, site, array_agg(id ORDER BY id), due_at
     FROM (
-        SELECT f.id, f.stream, COALESCE(d.site, '') AS site,
-               (row_number() OVER (PARTITION BY f.stream, COALESCE(d.site, '') ORDER BY f.id) - 1) / %(chunk)s AS slot
+        SELECT f.id, f.stream, COALESCE(d.site, '') AS site, f.due_at,
+               (row_number() OVER (PARTITION BY f.stream, COALESCE(d.site, ''), f.due_at ORDER BY f.id) - 1)
+               / %(chunk)s AS slot
         FROM fresh f
         LEFT JOIN sending_destination d
                ON d.domain = split_part(f.recipient, '@', -1) AND d.expires_at > %(now)s
         WHERE f.status = 'queued'
     ) placed
-    GROUP BY stream, site, slot
-    RETURNING stream, site
+    GROUP BY stream, site, due_at, slot
+    RETURNING stream, site, due_at
 )
 SELECT 'message', place, id, status, content_id, NULL, NULL FROM fresh
 UNION ALL SELECT 'spent', NULL, account_id, NULL, NULL, NULL, NULL FROM spent
 UNION ALL SELECT 'repeated', NULL, account_id, NULL, count(*), NULL, NULL FROM allowed
           WHERE status = 'queued' AND id NOT IN (SELECT id FROM fresh) GROUP BY account_id
-UNION ALL SELECT DISTINCT 'lane', NULL::bigint, NULL::bigint, NULL, NULL::bigint, stream, site FROM chunk
+UNION ALL SELECT DISTINCT 'lane', NULL::bigint, NULL::bigint, NULL, NULL::bigint, stream, site
+          FROM chunk WHERE due_at <= %(now)s
 """
 
 
@@ -218,13 +247,15 @@ def _store(submissions: Sequence[Submission], charged: set[int], *, now: datetim
     pairs = [(each, to) for each in submissions for to in each.recipients]
     entries = [Entry(place, each, to, each.key_of(to.address)) for place, (each, to) in enumerate(pairs, 1)]
     rows = executed(_statement(), _parameters(submissions, entries, charged, now=now))
-    spent = {account_id for kind, _, account_id, *_ in rows if kind == "spent"}
+    spent = {account_id for kind, _place, account_id, *_rest in rows if kind == "spent"}
     unpaid = charged - spent
     accounts = {each.sender.account_id: each.sender.account for each in submissions}
-    for kind, _, account_id, _, n, *_ in rows:
+    for kind, _place, account_id, _status, n, *_rest in rows:
         if kind == "repeated" and account_id in spent:  # nothing is sent, so it costs nothing
             quotas.give_back(accounts[account_id], n, day=quotas.today(accounts[account_id], now))
-    written = {place: (pk, status, content_id) for kind, place, pk, status, content_id, *_ in rows if kind == "message"}
+    written = {
+        place: (pk, status, content_id) for kind, place, pk, status, content_id, *_rest in rows if kind == "message"
+    }
     taken = [entry for entry in entries if entry.submission.sender.account_id not in unpaid]
     earlier = _earlier(entry.key for entry in taken if entry.place not in written)
     for entry in taken:
@@ -252,6 +283,7 @@ def _parameters(
             "address": entry.to.address.lower(),
             "variables": entry.to.variables,
             "key": entry.key,
+            "at": entry.submission.at,
         }
         for entry in entries
     ]

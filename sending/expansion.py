@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from accounts import quotas
 from recipients.models import Recipient
-from sending import ledger
+from sending import audience, ledger
 from sending.models import Batch, Chunk, Status
 from sending.models.queue import CHUNK_SIZE
 
@@ -26,7 +26,7 @@ LEASE = timedelta(minutes=2)  # longer than any slice takes
 EXPAND = """
 WITH slice AS (
     SELECT id, address, variables FROM recipients_recipient
-    WHERE list_id = %(list)s AND id > %(after)s AND id <= %(end)s
+    WHERE list_id = %(list)s AND id > %(after)s AND id <= %(end)s {unhandled}
     ORDER BY id LIMIT %(slice)s
 ), message AS (
     INSERT INTO sending_message (account_id, content_id, batch_id, recipient, variables, status, day, finished_at)
@@ -61,6 +61,17 @@ SELECT (SELECT max(id) FROM slice),
 """
 
 
+# For a batch to the rest, as `audience.of` has it.
+UNHANDLED = f"""
+      AND NOT EXISTS (
+          SELECT FROM sending_message h JOIN sending_batch b ON b.id = h.batch_id
+          WHERE h.account_id = %(account)s AND lower(h.recipient) = lower(recipients_recipient.address)
+            AND (b.id = %(first)s OR b.rest_of_id = %(first)s)
+            AND h.status IN ({", ".join(f"'{status.value}'" for status in audience.HANDLED)})
+      )
+"""
+
+
 @transaction.atomic
 def start(batch: Batch, *, now: datetime) -> None:
     """Spend the quota and fix the end of the audience; the batch is then prepared by `expand`.
@@ -68,9 +79,8 @@ def start(batch: Batch, *, now: datetime) -> None:
     :raises QuotaSpent: the account may not send that many; the batch stays as it was.
     """
     assert batch.list
-    recipients = Recipient.objects.filter(list=batch.list)
-    batch.requested = recipients.count()
-    batch.end_recipient = recipients.aggregate(end=Max("pk"))["end"] or 0
+    batch.requested = audience.of(batch).count()
+    batch.end_recipient = Recipient.objects.filter(list=batch.list).aggregate(end=Max("pk"))["end"] or 0
     batch.day = quotas.spend(batch.account, batch.requested, now=now)
     batch.status = Batch.Status.PREPARING
     batch.started_at = now
@@ -148,8 +158,9 @@ def _insert(batch: Batch, *, now: datetime) -> tuple[int | None, int, int]:
     sender = batch.content.sender
     with connection.cursor() as cursor:
         cursor.execute(
-            EXPAND,
+            EXPAND.format(unhandled=UNHANDLED if batch.rest_of_id else ""),
             {
+                "first": batch.first_id,
                 "list": batch.list_id,
                 "after": batch.last_recipient,
                 "end": batch.end_recipient,

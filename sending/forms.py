@@ -12,7 +12,8 @@ from accounts.models import Account
 from domains.models import Domain
 from recipients.models import RecipientList
 from senders.models import Sender, Stream, Tag
-from sending.models import AddressType
+from sending.models import AddressType, EventKind
+from sending.models.webhook import URL_LENGTH
 from templates_app.models import Template
 
 NOW, LATER = "now", "later"
@@ -112,3 +113,13 @@ def batch_senders(account: Account) -> Any:
         .filter(stream=Stream.BATCH, is_frozen=False, domain__in=Domain.objects.usable())
         .select_related("account", "domain")
     )
+
+
+class WebhookForm(forms.Form):
+    url = forms.CharField(
+        label=_("Address"),
+        max_length=URL_LENGTH,
+        widget=forms.URLInput(attrs={"placeholder": "https://shop.example.com/mail-events"}),
+        help_text=_("We POST to it what has happened, as JSON, signed as Standard Webhooks has it."),
+    )
+    kinds = forms.MultipleChoiceField(label=_("Events"), choices=EventKind.choices, widget=forms.CheckboxSelectMultiple)

@@ -88,6 +88,8 @@ def wait_of(message: Message, *, now: datetime) -> Wait | None:
         return None
     if message.batch and message.batch.status == Batch.Status.PAUSED:
         return Wait(_("Its batch is paused."))
+    if message.is_scheduled and message.created_at > now:
+        return Wait(_("It was accepted to be sent at a later time."), message.created_at)
     destination = Destination.objects.filter(domain=message.recipient.rpartition("@")[2]).first()
     site = destination.site if destination else UNROUTED
     lane = _lane_waits(message.content.stream, [site], now=now).get(site)

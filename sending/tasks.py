@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from sending import acceptance, checks, expansion, hygiene, returns
 from sending.delivery import engine, waking
+from sending.webhooks import reading, running
 
 SITES_AT_ONCE = 50  # lanes in one wake-up: small mailings go to thousands of sites
 
@@ -91,6 +92,18 @@ def resume_address_files() -> None:
     """Begin anew what dead workers left (every minute)."""
     for file_id in checks.unfinished(now=timezone.now()):
         check_address_file.delay(file_id=file_id)
+
+
+@shared_task
+def run_webhooks() -> None:
+    """Make calls of what has happened, and the calls that are due (every two seconds)."""
+    reading.read_new(now=timezone.now())
+    running.work()
+
+
+@shared_task
+def prune_webhooks() -> None:
+    running.prune(now=timezone.now())
 
 
 @worker_shutting_down.connect

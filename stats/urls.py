@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from stats.api import statistics as statistics_api
 from stats.views import overview, statistics
 
 app_name = "stats"
@@ -10,4 +11,8 @@ urlpatterns = [
     path("running/", overview.running, name="overview-running"),
     path("statistics/", statistics.statistics, name="statistics"),
     path("statistics/days.csv", statistics.export, name="statistics-export"),
+]
+
+api_urls = [
+    path("statistics", statistics_api.StatisticsView.as_view()),
 ]

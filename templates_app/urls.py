@@ -3,6 +3,7 @@
 from django.urls import path
 
 from templates_app import views
+from templates_app.api import templates as templates_api
 
 app_name = "templates_app"
 urlpatterns = [
@@ -16,4 +17,11 @@ urlpatterns = [
     path("templates/<int:pk>/submit/", views.submit, name="submit"),
     path("templates/<int:pk>/withdraw/", views.withdraw, name="withdraw"),
     path("templates/<int:pk>/delete/", views.delete, name="delete"),
+]
+
+api_urls = [
+    path("templates", templates_api.Templates.as_view()),
+    path("templates/<id:pk>", templates_api.TemplateView.as_view()),
+    path("templates/<id:pk>/submit", templates_api.TemplateSubmit.as_view()),
+    path("templates/<id:pk>/withdraw", templates_api.TemplateWithdraw.as_view()),
 ]

@@ -3,11 +3,13 @@
 They start with the first test that needs them and stop at the end; what they held goes with them.
 """
 
+import json
 import os
 import shutil
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -17,7 +19,7 @@ from accounts.actors import Actor
 from accounts.models import Account, Membership, Role
 from mailpush.runtime.borrowing import configured, start, stop, wait_until_ready
 from mailpush.runtime.embedded import Postgres
-from tests.factories import AccountFactory, MembershipFactory
+from tests.factories import AccessKeyFactory, AccountFactory, MembershipFactory
 
 # Nothing of a test run has to survive a power cut.
 UNSAFE_BUT_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
@@ -122,3 +124,33 @@ def client_of() -> Callable[[Membership], MemberClient]:
 @pytest.fixture
 def owner_client(owner: Membership, client_of: Callable[[Membership], MemberClient]) -> MemberClient:
     return client_of(owner)
+
+
+# ── Programs ──
+
+
+class Program(Client):
+    """A program that calls the REST API with an access key of its own."""
+
+    def __init__(self, account: Account, **key: Any) -> None:
+        self.key = AccessKeyFactory(account=account, **key)
+        token = f"Bearer {self.key.key_id}.{self.key.secret}"
+        super().__init__(headers={"Authorization": token}, raise_request_exception=False)
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """Call `/api/v1/<path>` with a JSON body."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        data = "" if body is None else json.dumps(body)
+        return self.generic(method, f"/api/v1/{path}", data, content_type="application/json", headers=named)
+
+
+@pytest.fixture
+def program(account: Account) -> Program:
+    """May do everything in `account`."""
+    return Program(account, role=Role.OWNER)
+
+
+@pytest.fixture
+def strange_program(stranger: Actor) -> Program:
+    """May do everything in another account."""
+    return Program(stranger.account, role=Role.OWNER)

@@ -10,9 +10,20 @@ from factory.django import DjangoModelFactory
 from accounts.models import AccessKey, Account, Invitation, Membership, Role, User
 from domains.models import Domain
 from mailpush.lib import encryption
-from recipients.models import Recipient, RecipientList
+from recipients.models import Recipient, RecipientList, Suppression
 from senders.models import Sender, Stream, Tag
-from sending.models import AddressType, Batch, Content, Event, Message, Status
+from sending.models import (
+    AddressType,
+    Batch,
+    Content,
+    Event,
+    EventKind,
+    Message,
+    Status,
+    Webhook,
+    WebhookCall,
+)
+from sending.webhooks.signing import new_secret
 from stats.models import DailyFigure
 from templates_app.models import ApprovedVersion, Template
 
@@ -123,6 +134,15 @@ class RecipientFactory(DjangoModelFactory):
 
     list = factory.SubFactory(RecipientListFactory)
     address = factory.Sequence(lambda n: f"reader{n}@readers.example")
+
+
+class SuppressionFactory(DjangoModelFactory):
+    class Meta:
+        model = Suppression
+
+    account = factory.SubFactory(AccountFactory)
+    address = factory.Sequence(lambda n: f"gone{n}@readers.example")
+    reason = Suppression.Reason.MANUAL
 
 
 class TemplateFactory(DjangoModelFactory):
@@ -244,3 +264,27 @@ class MessageFactory(DjangoModelFactory):
     recipient = factory.Sequence(lambda n: f"reader{n}@readers.example")
     variables = factory.LazyFunction(lambda: {"UserName": "Anna"})
     day = factory.LazyFunction(lambda: timezone.now().date())
+
+
+class WebhookFactory(DjangoModelFactory):
+    """Told of everything; `WebhookFactory().secret` signs its calls."""
+
+    class Meta:
+        model = Webhook
+
+    account = factory.SubFactory(AccountFactory)
+    url = "http://127.0.0.1:9/hook"
+    kinds = factory.LazyFunction(lambda: list(EventKind.values))
+    encrypted_secret = factory.LazyFunction(lambda: encryption.encrypt(new_secret()))
+    created_at = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class WebhookCallFactory(DjangoModelFactory):
+    class Meta:
+        model = WebhookCall
+
+    webhook = factory.SubFactory(WebhookFactory)
+    events = factory.LazyFunction(
+        lambda: [{"id": "ledger-1", "type": "message.delivered", "at": "2026-11-26T09:00:00+00:00", "data": {}}]
+    )
+    next_attempt_at = factory.LazyFunction(timezone.now)

@@ -108,14 +108,22 @@ def resume(*, by: Actor) -> bool:
 
 
 @transaction.atomic
-def set_quota(*, by: Actor, daily: int, monthly: int) -> None:
-    """Set how many messages the account may send a day and a month; for operators."""
+def set_quota(*, by: Actor, daily: int, monthly: int, requests: int | None = None) -> None:
+    """Set how many messages the account may send a day and a month, and its API requests a minute; for operators."""
     by.must_operate()
 
     account = by.account
     account.daily_quota, account.monthly_quota = daily, monthly
-    account.save(update_fields=["daily_quota", "monthly_quota"])
-    audit.record("account.quota_set", by=by, target=account, daily=daily, monthly=monthly)
+    account.requests_a_minute = account.requests_a_minute if requests is None else requests
+    account.save(update_fields=["daily_quota", "monthly_quota", "requests_a_minute"])
+    audit.record(
+        "account.quota_set",
+        by=by,
+        target=account,
+        daily=daily,
+        monthly=monthly,
+        requests_a_minute=account.requests_a_minute,
+    )
 
 
 def _set_active(by: Actor, *, active: bool) -> bool:

@@ -1,5 +1,8 @@
 """Access keys: made, switched off and on, deleted."""
 
+from typing import Any
+
+from django.forms import Form
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -7,9 +10,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.forms import AccessKeyForm
+from accounts.forms import AccessKeyForm, RestrictionForm
 from accounts.http import AccountRequest, member_required, reporting
-from accounts.models import AccessKey, Permission, Role
+from accounts.models import AccessKey, Permission, Role, Scope
 from accounts.services import access_keys
 
 
@@ -27,6 +30,7 @@ def index(request: AccountRequest) -> HttpResponse:
                 by=request.actor,
                 label=form.cleaned_data["label"],
                 role=Role(form.cleaned_data["role"]),
+                **_restrictions(form),
                 now=timezone.now(),
             )
     return render(
@@ -42,6 +46,19 @@ def index(request: AccountRequest) -> HttpResponse:
             "may_change": request.actor.may(Permission.WORK),
         },
     )
+
+
+@require_http_methods(["GET", "POST"])
+@member_required(Permission.WORK)
+def restrict(request: AccountRequest, pk: int) -> HttpResponse:
+    """Change what a key is for and where it may be used."""
+    key = _key(request, pk)
+    form = RestrictionForm(request.POST or None, initial={"scopes": key.scopes, "networks": key.networks})
+    if request.method == "POST" and form.is_valid():
+        with reporting(request, _("%(key)s is changed.") % {"key": key}, form=form):
+            access_keys.restrict(key, **_restrictions(form), by=request.actor)
+            return redirect("accounts:access-keys")
+    return render(request, "accounts/access_key.html", {"form": form, "key": key})
 
 
 @require_POST
@@ -69,6 +86,13 @@ def delete(request: AccountRequest, pk: int) -> HttpResponse:
     with reporting(request, _("%(key)s is deleted.") % {"key": key}):
         access_keys.delete(key, by=request.actor)
     return redirect("accounts:access-keys")
+
+
+def _restrictions(form: Form) -> dict[str, Any]:
+    return {
+        "scopes": [Scope(scope) for scope in form.cleaned_data["scopes"]],
+        "networks": form.cleaned_data["networks"],
+    }
 
 
 def _key(request: AccountRequest, pk: int) -> AccessKey:

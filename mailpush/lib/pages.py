@@ -44,6 +44,7 @@ WORK = (
 ACCOUNT = (
     Place("accounts:members", _("Members"), "users"),
     Place("accounts:access-keys", _("Access keys"), "key"),
+    Place("sending:webhooks", _("Webhooks"), "webhook"),
     Place("accounts:audit-log", _("Audit log"), "history"),
     Place("accounts:settings", _("Settings"), "settings", is_alone=True),
 )

@@ -10,6 +10,7 @@ import time
 from binascii import b2a_base64
 from collections.abc import Sequence
 from functools import lru_cache
+from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
@@ -174,6 +175,12 @@ def message_date(timestamp: float) -> bytes:
 
 # The derived text part
 
+# Longer or deeper HTML is read the plain way: the good one takes seconds for megabytes, minutes for tags nested by the
+# thousand.
+_READABLE, _DEEPEST = 256 * 1024, 256
+_TAG = re.compile(r"<(?P<closes>/?)(?P<name>[A-Za-z][A-Za-z0-9]*)?[^<>]*>")
+_VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
+
 _PARAGRAPHS = frozenset(["p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "pre", "hr", "dl"])
 _LINES = frozenset(
     ["div", "tr", "li", "dt", "dd", "section", "article", "header", "footer", "center", "address", "caption", "figure"]
@@ -187,6 +194,8 @@ def html_to_text(html: str) -> str:
 
     Links become "text (address)", lists get bullets or numbers, images their alternative text.
     """
+    if len(html) > _READABLE or _depth(html) > _DEEPEST:
+        return unescape(_TAG.sub(" ", html)).strip("\n")
     clean = nh3.clean(
         html,
         tags=set(_KEPT),
@@ -199,6 +208,16 @@ def html_to_text(html: str) -> str:
     reader.feed(clean)
     reader.close()
     return reader.text()
+
+
+def _depth(html: str) -> int:
+    """Return how deep tags are nested at most; those that are never closed count as well."""
+    depth = deepest = 0
+    for tag in _TAG.finditer(html):
+        if tag["name"] and tag["name"].lower() not in _VOID:
+            depth = max(depth - 1, 0) if tag["closes"] else depth + 1
+            deepest = max(deepest, depth)
+    return deepest
 
 
 class _TextReader(HTMLParser):

@@ -20,10 +20,11 @@ TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?Z")
 known_keys: Brief[tuple[AccessKey, str]] = Brief()
 
 
-def prove(call: Call, *, now: datetime) -> AccessKey:
+def prove(call: Call, *, ip: str | None, now: datetime) -> AccessKey:
     """Return the key whose owner made the call; whether it was made before is asked apart (`limits.admit`).
 
-    :raises ApiError: too old, unknown or disabled key, or the signature does not fit.
+    :raises ApiError: too old, unknown or disabled key, the signature does not fit, or the key is not for this: it may
+        not be used from there, or is restricted to parts of the REST API.
     """
     must_be_fresh(call.timestamp, now=now)
     if not 0 < len(call.nonce) <= LONGEST_NONCE:
@@ -38,6 +39,10 @@ def prove(call: Call, *, now: datetime) -> AccessKey:
         _prove_v1(call, secret)
     if not key.is_active:  # said only to whoever has the secret
         raise ApiError("InvalidAccessKeyId.Inactive")
+    if not key.may_come_from(ip):
+        raise ApiError("Forbidden.IP")
+    if key.scopes:
+        raise ApiError("Forbidden.RAM")
     return key
 
 

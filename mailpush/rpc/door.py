@@ -67,7 +67,7 @@ def _answer(request: HttpRequest, exchange: Exchange) -> HttpResponse:
     now = timezone.now()
     call = wire.read(request)
     exchange.as_xml, exchange.action = wire.format_of(call) == "XML", call.action
-    key = _admitted(call, peer=client_ip(request) or "", now=now)
+    key = _admitted(call, ip=client_ip(request), now=now)
     operation = registry.operation(call.action, call.version)
     limits.admit(
         key_id=key.key_id, nonce=call.nonce, account_id=key.account_id, action=call.action, usual=operation.limit
@@ -78,12 +78,12 @@ def _answer(request: HttpRequest, exchange: Exchange) -> HttpResponse:
     return answers.success(call.action, fields, request_id=exchange.request_id, as_xml=exchange.as_xml)
 
 
-def _admitted(call: Call, *, peer: str, now: datetime) -> AccessKey:
+def _admitted(call: Call, *, ip: str | None, now: datetime) -> AccessKey:
     try:
-        return authentication.prove(call, now=now)
+        return authentication.prove(call, ip=ip, now=now)
     except ApiError as error:
         if error.code in UNPROVED:
-            limits.note_failure(peer)
+            limits.note_failure(ip or "")
         raise
 
 

@@ -44,6 +44,8 @@ PACKAGES = {
     "tabler": Package("@tabler/core/dist", ("css/tabler.min.css", "js/tabler.min.js")),
     "htmx": Package("htmx.org/dist", ("htmx.min.js",)),
     "echarts": Package("echarts/dist", ("echarts.min.js",)),
+    # It would like to count its installations (scarf): a script of a package, and those are not run.
+    "swagger-ui": Package("swagger-ui-dist", ("swagger-ui-bundle.js", "swagger-ui.css")),
     "hugerte": Package(
         "hugerte",
         (

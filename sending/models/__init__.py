@@ -1,4 +1,4 @@
-"""Contents, batches, messages, the queue's chunks and lanes, providers, and the ledger of events."""
+"""Contents, batches, messages, the queue's chunks and lanes, providers, the ledger of events, webhooks."""
 
 from sending.models.acceptance import Acceptance
 from sending.models.address_file import AddressFile
@@ -11,6 +11,7 @@ from sending.models.provider import Provider, ReplyRule
 from sending.models.queue import UNROUTED, Chunk, Destination, Gate, Lane, Turn
 from sending.models.returned import Returned
 from sending.models.strict_transport import StrictTransport
+from sending.models.webhook import EventKind, Webhook, WebhookCall, WebhookPosition, WebhookTry
 
 __all__ = [
     "UNROUTED",
@@ -22,6 +23,7 @@ __all__ = [
     "Content",
     "Destination",
     "Event",
+    "EventKind",
     "Feedback",
     "Gate",
     "Lane",
@@ -32,4 +34,8 @@ __all__ = [
     "Status",
     "StrictTransport",
     "Turn",
+    "Webhook",
+    "WebhookCall",
+    "WebhookPosition",
+    "WebhookTry",
 ]

@@ -54,6 +54,8 @@ class Batch(models.Model):
     template_name = models.CharField(max_length=64)
     address_type = models.CharField(max_length=6, choices=AddressType.choices)
     status = models.CharField(max_length=9, choices=Status.choices, default=Status.SCHEDULED)
+    # The first batch whose list this one goes to once more, to those alone who have not got it yet.
+    rest_of = models.ForeignKey("self", models.SET_NULL, null=True, related_name="rests")
     # Made by the form or the program that orders: the same order given twice is one batch.
     order_key = models.UUIDField(null=True)
     created_by = models.CharField(max_length=254)
@@ -110,6 +112,11 @@ class Batch(models.Model):
         return f"{self.template_name} → {self.list_name}"  # in no language: the audit log keeps it
 
     # Questions
+
+    @property
+    def first_id(self) -> int:
+        """The batch that this one belongs to the rest of; its own where it is none."""
+        return self.rest_of_id or self.pk
 
     @property
     def waiting(self) -> int:

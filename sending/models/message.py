@@ -1,5 +1,6 @@
 """One mail to one recipient."""
 
+from datetime import timedelta
 from typing import ClassVar, Self
 
 from django.db import models
@@ -31,6 +32,9 @@ WAITING = (Status.QUEUED, Status.DEFERRED)
 class MessageQuerySet(models.QuerySet["Message"]):
     def for_account(self, account: Account) -> Self:
         return self.filter(account=account)
+
+    def to_recipient(self, address: str) -> Self:
+        return self.annotate(key=Lower("recipient")).filter(key=address.lower())
 
     def to_recipients(self, beginning: str) -> Self:
         """Return those to addresses that begin like that, in any letter case; `key` is the address in lower case."""
@@ -86,6 +90,11 @@ class Message(models.Model):
         return f"{self.pk} to {self.recipient}"
 
     # Questions
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether it was accepted to leave at a later time, which is its `created_at` then."""
+        return self.batch_id is None and self.created_at - self.content.created_at > timedelta(seconds=1)
 
     @property
     def is_waiting(self) -> bool:

@@ -141,7 +141,12 @@ def check(wanted: Order, *, now: datetime) -> None:
             field="template",
         )
     check_list(wanted.list)
-    if wanted.at is not None and not now < wanted.at <= now + FURTHEST:
+    check_time(wanted.at, now=now)
+
+
+def check_time(at: datetime | None, *, now: datetime) -> None:
+    """:raises BadSchedule: it has passed, or lies further away than a year."""
+    if at is not None and not now < at <= now + FURTHEST:
         raise BadSchedule(_("Choose a time in the future, within a year."), field="at")
 
 

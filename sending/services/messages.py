@@ -1,5 +1,6 @@
 """Accepting single messages: from the platform itself and from programs."""
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -8,8 +9,10 @@ from django.db import transaction
 from accounts import quotas
 from senders.models import Sender
 from sending import acceptance, bodies, tasks
-from sending.acceptance import Addressee, Submission
+from sending.acceptance import Addressee, Submission, Taken
 from sending.models import AddressType, Content, Message, Status
+
+log = logging.getLogger(__name__)
 
 __all__ = ["Addressee", "accept", "submit_mime"]
 
@@ -33,6 +36,19 @@ def accept(content: Content, recipients: Sequence[Addressee], *, now: datetime, 
     transaction.on_commit(lambda: wake(lanes), robust=True)
     content.pk = submission.content_id
     return _messages(submission, content, now=now)
+
+
+@transaction.atomic
+def accept_all(submissions: Sequence[Submission], *, now: datetime) -> list[Taken]:
+    """Do so with several submissions of one account, all of them or none; the messages are in their order.
+
+    :raises QuotaSpent: the account may not send that many.
+    """
+    lanes = acceptance.accept(submissions, now=now)
+    if refusal := next((each.refusal for each in submissions if each.refusal), None):
+        raise refusal
+    transaction.on_commit(lambda: wake(lanes), robust=True)
+    return [each for submission in submissions for each in submission.taken]
 
 
 def submit_mime(mime: bytes, *, sender: Sender, recipients: Sequence[str], now: datetime) -> list[Message]:
@@ -77,3 +93,11 @@ def _messages(submission: Submission, content: Content, *, now: datetime) -> lis
         else earlier[each.message_id]
         for each, to in zip(submission.taken, submission.recipients, strict=True)
     ]
+
+
+def wake_quietly(lanes: acceptance.Lanes) -> None:
+    """Do so where nobody could do anything about a broker that is down; the next beat wakes the lanes."""
+    try:
+        wake(lanes)
+    except Exception:
+        log.warning("The broker does not answer", exc_info=True)

@@ -3,12 +3,10 @@
 They are stored as they will be sent, so their text may hold any braces and any HTML.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from html import unescape
 from uuid import uuid4
 
 from django.utils.translation import gettext as _
@@ -19,18 +17,15 @@ from mailpush.lib.refusals import Refusal
 from mailpush.mail.compose import BadHeader, html_to_text
 from mailpush.mail.post import Post, written
 from senders.models import Sender, Tag
-from sending import bodies, checks
+from sending import acceptance, bodies, checks
+from sending.acceptance import Addressee, Submission
 from sending.models import AddressType, Content
-from sending.services import messages
+from sending.services import gathering
 from sending.services.batches import SenderNotUsable
-from sending.services.messages import Addressee
 from templates_app import rendering
 
 ATTACHED_BYTES = 15 * 1024 * 1024  # of one mail, as DirectMail has it
 TEXTS_KEPT = 256  # programs send the same HTML again and again
-READABLE, DEEPEST = 256 * 1024, 256  # characters of HTML, and its nested tags
-TAG = re.compile(r"<(?P<closes>/?)(?P<name>[A-Za-z][A-Za-z0-9]*)?[^<>]*>")
-VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"])
 
 
 class BadPost(Refusal):
@@ -165,7 +160,10 @@ def must_be_welcome(recipients: Sequence[str], *, sender: Sender, now: datetime)
 
 
 def _accepted(content: Content, recipients: Sequence[Addressee], *, now: datetime) -> Content:
-    messages.accept(content, recipients, now=now)
+    columns = {str(one.column): getattr(content, one.attname) for one in acceptance.CONTENT}
+    wanted = Submission(content.sender, {**columns, "mime": content.mime}, recipients)
+    gathering.accept([wanted], now=now)
+    content.pk = wanted.content_id
     return content
 
 
@@ -188,23 +186,8 @@ def _content(posting: Posting, *, subject: str, now: datetime) -> Content:
 
 @lru_cache(maxsize=TEXTS_KEPT)
 def _text_of(html: str) -> str:
-    """Return the text part of a post without one.
-
-    The good way takes seconds for megabytes, and minutes for tags nested by the thousand, so those go the plain way.
-    """
-    if len(html) <= READABLE and _depth(html) <= DEEPEST:
-        return html_to_text(html)
-    return unescape(TAG.sub(" ", html))
-
-
-def _depth(html: str) -> int:
-    """Return how deep tags are nested at most; those that are never closed count as well."""
-    depth = deepest = 0
-    for tag in TAG.finditer(html):
-        if tag["name"] and tag["name"].lower() not in VOID:
-            depth = max(depth - 1, 0) if tag["closes"] else depth + 1
-            deepest = max(deepest, depth)
-    return deepest
+    """Return the text part of a post without one."""
+    return html_to_text(html)
 
 
 def _must_compile(body: Body) -> None:

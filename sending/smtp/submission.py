@@ -25,6 +25,7 @@ from mailpush.mail.submitted import BadMessage
 from recipients.models import Suppression
 from senders.models import Stream
 from sending import bodies, screening
+from sending.acceptance import NotStored
 from sending.screening import Finding, Question
 from sending.services import submissions
 from sending.services.submissions import Accepted, Incoming
@@ -241,6 +242,8 @@ def _refusal(refusal: Refusal) -> Reply:
     match refusal:
         case QuotaSpent():
             return Reply(452, f"4.7.1 {refusal.message}")
+        case NotStored():
+            return Reply(451, f"4.3.0 {refusal.message}")
         case submissions.LoginEnded():
             return Reply(421, f"4.7.0 {refusal.message}")
         case _:

@@ -19,7 +19,7 @@ from recipients.http import PAGE_SIZE, Slice, csv_download, sliced
 from sending import reports
 from sending.models import Batch, Message, Status
 from sending.models.message import MessageQuerySet
-from sending.services import batches
+from sending.services import batches, rests
 
 # Icon and colour of a status on its card and in the bar.
 LOOKS = {
@@ -123,6 +123,15 @@ def send_unknown_again(request: AccountRequest, pk: int) -> HttpResponse:
     done = ngettext("%(count)d message is sent again.", "%(count)d messages are sent again.", batch.unknown)
     with reporting(request, done % {"count": batch.unknown}):
         batches.send_unknown_again(batch, by=request.actor, now=timezone.now())
+    return redirect("sending:batch", pk)
+
+
+@require_POST
+@member_required(Permission.WORK)
+def send_to_rest(request: AccountRequest, pk: int) -> HttpResponse:
+    batch = _batch(request, pk)
+    with reporting(request, _("A batch to the rest of the list is on its way.")):
+        pk = rests.send(batch, by=request.actor, now=timezone.now()).pk
     return redirect("sending:batch", pk)
 
 

@@ -6,11 +6,13 @@ from email.message import EmailMessage
 from functools import cached_property
 
 from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_GET
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
 
-from accounts.http import AccountRequest, member_required
+from accounts.http import AccountRequest, member_required, reporting
+from accounts.models import Permission
 from domains.models import DkimKey
 from recipients.http import sliced
 from sending import reports
@@ -18,6 +20,7 @@ from sending.delivery.composing import ContentComposer
 from sending.delivery.parcels import QueuedMessage
 from sending.http import FRAME_HEADERS, sliced_by_recipient
 from sending.models import Message
+from sending.services import calling_off
 
 LONGEST_SHOWN = 200_000  # characters of a text or source on the page; the download has all
 
@@ -44,6 +47,7 @@ def detail(request: AccountRequest, pk: int) -> HttpResponse:
         "sending/message.html",
         {
             "message": message,
+            "may_call_off": message.is_waiting and not message.batch_id and request.actor.may(Permission.WORK),
             "mail": _composed(message),
             "wait": reports.wait_of(message, now=timezone.now()),
             "events": reports.events_of(message),
@@ -52,6 +56,15 @@ def detail(request: AccountRequest, pk: int) -> HttpResponse:
             "failures": reports.FAILURES,
         },
     )
+
+
+@require_POST
+@member_required(Permission.WORK)
+def call_off(request: AccountRequest, pk: int) -> HttpResponse:
+    message = _message(request, pk)
+    with reporting(request, _("The message is called off. It is never sent.")):
+        calling_off.call_off(message, by=request.actor, now=timezone.now())
+    return redirect("sending:message", pk)
 
 
 @require_GET

@@ -4,7 +4,7 @@
 body that is previewed, reviewed and sent out of the author's HTML.
 """
 
-from templates_app.rendering.compiling import BadTemplate, Compiled, Mistake, compile, one_line  # noqa: A004
+from templates_app.rendering.compiling import BadTemplate, Compiled, Mistake, compile, one_line, quoted  # noqa: A004
 from templates_app.rendering.preparing import NotPreparable, derive_text, prepare_html
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "derive_text",
     "one_line",
     "prepare_html",
+    "quoted",
 ]

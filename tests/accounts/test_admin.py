@@ -146,11 +146,13 @@ def test_operator_suspends_and_resumes_accounts(operator, account, stranger):
 def test_operator_sets_the_quota_and_nothing_else(operator, account):
     url = reverse("admin:accounts_account_change", args=[account.pk])
 
-    operator.post(url, {"daily_quota": 10, "monthly_quota": 100, "name": "Taken over", **no_rows("memberships")})
+    numbers = {"daily_quota": 10, "monthly_quota": 100, "requests_a_minute": 60}
+    operator.post(url, {**numbers, "name": "Taken over", **no_rows("memberships")})
 
     account.refresh_from_db()
     assert (account.daily_quota, account.monthly_quota, account.name) == (10, 100, "Example Ltd")
-    assert AuditEntry.objects.get().details == {"daily": 10, "monthly": 100}
+    assert account.requests_a_minute == 60
+    assert AuditEntry.objects.get().details == {"daily": 10, "monthly": 100, "requests_a_minute": 60}
 
 
 def test_operator_locks_a_user_out(operator):

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0002_directmail_replies'),
+        ('accounts', '0003_rest_api'),
     ]
 
     operations = [

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0001_initial'),
-        ('sending', '0008_accepted_lately'),
+        ('sending', '0009_webhooks_and_rests'),
     ]
 
     operations = [

@@ -1,0 +1,1 @@
+"""The REST API's part of senders: sender addresses and tags."""
