@@ -76,9 +76,11 @@ def provide(stream: str, lane: Lane, *, now: datetime) -> None:
     if lane.rate is None:
         lane.allowance = lane.resumes_at = None
         return
+    if lane.resumes_at and lane.resumes_at <= now:
+        lane.resumes_at = None
     have = lane.allowance or 0
-    wanted = lane.window - len(lane.out) - have
-    if wanted > 0 and (lane.resumes_at is None or lane.resumes_at <= now):
+    wanted = lane.window - len(lane.out) - have if lane.has_more or lane.left else 0
+    if wanted > 0 and lane.resumes_at is None:
         granted, lane.resumes_at = permits.take(stream, lane.site, wanted, lane.rate, now)
         have += granted
     lane.allowance = have

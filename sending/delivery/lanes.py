@@ -67,6 +67,11 @@ class Lane:
     def is_idle(self) -> bool:
         return not (self.runs or self.out)
 
+    @property
+    def left(self) -> int:
+        """Messages of claimed chunks that have not been put in flight."""
+        return sum(run.left for run in self.runs.values())
+
     def spend(self, count: int) -> None:
         if self.allowance is not None:
             self.allowance = max(self.allowance - count, 0)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from mailpush.mail.replies import Reply
 from mailpush.sandbox.sink import Sink
-from sending.delivery import hands, shaping
+from sending.delivery import courtesy, hands, shaping
 from sending.delivery.lanes import PER_CONNECTION, Lane
 from sending.delivery.sites import Limits
-from sending.models import Chunk, Message, Provider, Status
+from sending.models import Chunk, Gate, Message, Provider, Status
 from sending.models import Lane as LaneRow
 from tests.sending.conftest import Internet, statuses
 
@@ -117,6 +117,19 @@ def test_mails_a_minute_hold_and_the_rest_waits(internet, start_batch, deliver):
     # Two seconds' worth may go at once; each of the others has waited for its second.
     assert set(statuses(batch).values()) == {"delivered"}
     assert timezone.now() - began >= timedelta(seconds=2)
+
+
+def test_paced_lane_with_nothing_to_hand_out_takes_no_turn_of_others(now):
+    lane = Lane("north.example", Limits(2, 100), window=4, rate=60, has_more=False, resumes_at=now)
+
+    courtesy.provide("batch", lane, now=now)
+
+    assert (lane.allowance, lane.resumes_at) == (0, None)  # and it is not asked again and again
+    assert not Gate.objects.exists()
+    lane.has_more = True
+    courtesy.provide("batch", lane, now=now)
+    assert lane.allowance == 3
+    assert Gate.objects.exists()
 
 
 def test_site_that_asks_to_slow_down_gets_fewer_and_the_message_again(counting, start_batch, deliver):
