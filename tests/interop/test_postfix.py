@@ -156,6 +156,7 @@ def test_greylisted_mail_comes_again(receiving, start_batch, deliver):
     assert statuses(batch) == {ANN: "delivered", BOB: "delivered"}
     batch.refresh_from_db()
     assert batch.status == Batch.Status.DONE
+    postfix.wait_for_mail(ANN)
     assert len(postfix.mails_of(ANN)) == 1
 
 
@@ -183,6 +184,7 @@ def test_message_too_large_bounces_and_leaves_the_mailbox_in_peace(receiving, st
     assert message.last_reply.startswith(words)
     assert not message.invalid
     assert not Suppression.objects.exists()
+    postfix.wait_for_mail(ANN)
     assert len(postfix.mails_of(ANN)) == 1
 
 
