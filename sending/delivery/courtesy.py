@@ -22,7 +22,7 @@ from sending.ledger import Outcome, words
 from sending.models import Lane as LaneRow
 from sending.models import ReplyRule
 
-ASK_EVERY = timedelta(seconds=5)
+ASK_EVERY = timedelta(seconds=2)
 # A site that cannot be reached is tried again with the first of the messages that it has put off, within these bounds.
 SHORTEST_SUSPENSION = timedelta(minutes=1)
 LONGEST_SUSPENSION = timedelta(minutes=30)
