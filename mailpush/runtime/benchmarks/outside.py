@@ -80,6 +80,7 @@ class Sink:
         assert self._process.stdout
         rest, output = b"", self._process.stdout.fileno()
         while octets := os.read(output, READ):
+            time.sleep(POLL)  # a reader who is woken for each mail would take part in what is measured
             *lines, rest = (rest + octets).replace(b"\r", b"\n").split(b"\n")
             if lines:
                 counts = Counter({name.decode(): int(number) for name, number in COUNTER.findall(lines[-1])})
