@@ -9,7 +9,7 @@ and a trace field, one of which comes back whatever a server leaves out.
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from mailpush.lib import tokens
 from mailpush.mail.letter import Dsn
@@ -67,9 +67,13 @@ def message_of_tokens(candidates: Iterable[str], *, now: datetime) -> int | None
     return None
 
 
-def message_id_header(message_id: int, *, domain: str, created_at: datetime) -> str:
-    """Return the Message-ID, the same at every attempt, so that receivers can drop a second copy."""
-    return f"<m.{tokens.make('message-id', message_id, today=created_at.date())}@{domain}>"
+def message_id_token(message_id: int, *, created_on: date) -> str:
+    """Return the token of the Message-ID, the same at every attempt, so that receivers can drop a second copy."""
+    return tokens.make("message-id", message_id, today=created_on)
+
+
+def message_id_header(token: str, *, domain: str) -> str:
+    return f"<m.{token}@{domain}>"
 
 
 def message_of_message_id(header: str) -> int:

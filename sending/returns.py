@@ -5,7 +5,6 @@ moment; and any mail may be read again, because a move that has taken place does
 """
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -181,18 +180,4 @@ def _settle(hand: Hand) -> None:
     moves = ledger.record([outcome for outcome, _ in hand.outcomes.values()])
     for move in moves:
         hand.outcomes[move.message_id][1].has_effect = True
-    suppression.suppress_all(_dead_addresses(moves))
-
-
-def _dead_addresses(moves: Sequence[ledger.Move]) -> list[Suppression]:
-    return [
-        Suppression(
-            account_id=move.account_id,
-            address=move.recipient.lower(),
-            reason=Suppression.Reason.BOUNCED,
-            source=f"message {move.message_id}",
-            evidence=move.reply,
-        )
-        for move in moves
-        if move.invalid
-    ]
+    suppression.suppress_all(ledger.dead_addresses(moves))

@@ -27,16 +27,20 @@ def is_offered(content: Content, submitted_headers: bytes = b"") -> bool:
     return content.stream == Stream.BATCH and content.unsubscribe_scope != NO_LINK and not own
 
 
-def header_fields(message_id: int, *, domain: str, today: date) -> bytes:
+def header_fields(token: str, *, domain: str) -> bytes:
     """Return the fields for programs that unsubscribe: by POST (RFC 8058) or, where they prefer it, by mail."""
-    token = tokens.make("unsubscribe", message_id, today=today)
     text = f"List-Unsubscribe: <{_url(token)}>,\r\n <mailto:u-{token}@{domain}?subject=unsubscribe>\r\n"
     return text.encode() + ONE_CLICK
 
 
+def token_of(message_id: int, *, today: date) -> str:
+    """Return the token that stands in the link and in the mail address."""
+    return tokens.make("unsubscribe", message_id, today=today)
+
+
 def link(message_id: int, *, today: date) -> str:
     """Return the address of the page; a POST to it unsubscribes, a GET shows it."""
-    return _url(tokens.make("unsubscribe", message_id, today=today))
+    return _url(token_of(message_id, today=today))
 
 
 def _url(token: str) -> str:

@@ -8,7 +8,7 @@ import contextlib
 import ipaddress
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailpush.mail.dane import NotVouchedFor
 from mailpush.mail.dialog import ConnectFailed, ConnectionLost, Dialog, LoginRefused, Timeouts, TlsFailed
@@ -35,15 +35,14 @@ __all__ = [
 GO_AHEAD = 354
 READY = 220
 CONTINUE = 334
-TEMPORARY = 4
+ACCEPTED, TEMPORARY = 2, 4  # the first digit
 
 RFC_TIMEOUTS = Timeouts()
 
 Following = Callable[[], Letter | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """What became of one message: the reply that decided, and where."""
 
     reply: Reply
@@ -110,7 +109,7 @@ class Session:
         self.is_encrypted = is_encrypted
         self.offers: dict[str, str] = {}  # EHLO keywords; remove one and it is not used
         self.sent_count = 0
-        self._announced: Letter | None = None  # its first commands have been written
+        self._announced: tuple[Letter, list[Flight]] | None = None  # the first of the flights has been written
         self._dialog = Dialog(wire, timeouts)
         self._wire = wire
         self._timeouts = timeouts
@@ -220,42 +219,51 @@ class Session:
             commands of the letter it returns go along, which saves a round trip. That letter must be the next one.
         :raises ConnectionLost: the connection broke before the server had decided.
         """
-        is_announced, self._announced = letter is self._announced, None
-        if not is_announced and (refusal := letter.refusal(self.offers)):
+        announced, self._announced = self._announced, None
+        is_announced = announced is not None and announced[0] is letter
+        if announced is not None and is_announced:
+            flights = announced[1]
+        elif refusal := letter.refusal(self.offers):
             return Sent(refusal, Step.LOCAL, self.is_encrypted)
-        if not (is_announced or self.reusable):
+        elif not self.reusable:
             raise ConnectionLost("MAIL", during_data=False, reason="the connection was not open any more")
+        else:
+            flights = letter.flights(self.offers)
         self._is_busy = True  # and stays so when anything below goes wrong, a cancellation included
         self.sent_count += 1
-        *flights, last = letter.flights(self.offers)
-        for flight in flights:
-            if decided := await self._fly(flight, is_written=is_announced):
+        *first, last = flights
+        for flight in first:
+            if not is_announced:
+                self._wire.write(flight.octets)
+            if decided := await self._answers(flight.steps):
                 return decided
-        if following:
-            self._announce(following)
-        if decided := await self._fly(last):
+        ahead = self._announce(following) if following else b""
+        self._wire.write(last.octets + ahead)
+        if decided := await self._answers(last.steps):
             return decided
         raise AssertionError("The last flight always decides.")
 
-    def _announce(self, following: Following) -> None:
-        """Have the next letter's commands ride on the end of this one's, as RFC 2920 section 3.1 allows.
+    def _announce(self, following: Following) -> bytes:
+        """Return the next letter's first commands, to ride on the end of this one, as RFC 2920 section 3.1 allows.
 
         BDAT takes one round trip a letter anyway.
         """
-        if "PIPELINING" in self.offers and "CHUNKING" not in self.offers:
-            letter = following()
-            self._announced = letter if letter and not letter.refusal(self.offers) else None
+        if "PIPELINING" not in self.offers or "CHUNKING" in self.offers:
+            return b""
+        letter = following()
+        if letter is None or letter.refusal(self.offers):
+            return b""
+        flights = letter.flights(self.offers)
+        self._announced = letter, flights
+        return flights[0].octets
 
-    async def _fly(self, flight: Flight, *, is_written: bool = False) -> Sent | None:
-        """Write a group of steps and read an answer to each; the first refusal or the last acceptance decides."""
-        if not is_written:
-            ahead = self._announced.opening(self.offers) if self._announced else []
-            self._wire.write(b"".join([octets for _, octets in (*flight, *ahead)]))
+    async def _answers(self, steps: tuple[Step, ...]) -> Sent | None:
+        """Read an answer to each step; the first refusal or the last acceptance decides."""
         decided: Sent | None = None
-        in_doubt = flight[-1][0] is Step.END_OF_DATA
-        for step, _ in flight:
+        in_doubt = steps[-1] is Step.END_OF_DATA
+        for step in steps:
             try:
-                reply = await self._dialog.reply(
+                reply = self._dialog.at_hand() or await self._dialog.reply(
                     step, self._patience[step], in_doubt=in_doubt, goes_on=self._announced is not None
                 )
                 decided = decided or self._judge(step, reply, in_doubt=in_doubt)
@@ -271,12 +279,12 @@ class Session:
 
     def _judge(self, step: Step, reply: Reply, *, in_doubt: bool) -> Sent | None:
         """Return what this reply decides: a refusal, or the acceptance of the whole."""
+        is_expected = reply.code == GO_AHEAD if step is Step.DATA else reply.code // 100 == ACCEPTED
+        if is_expected:
+            return Sent(reply, step, self.is_encrypted) if step is Step.END_OF_DATA else None
         if reply.verdict is Verdict.REFUSED or reply.code // 100 == TEMPORARY:
             return Sent(reply, step, self.is_encrypted)
-        is_expected = reply.code == GO_AHEAD if step is Step.DATA else reply.verdict is Verdict.ACCEPTED
-        if not is_expected:
-            raise ConnectionLost(step, during_data=in_doubt, reason=f"the server is out of step: {reply}")
-        return Sent(reply, step, self.is_encrypted) if step is Step.END_OF_DATA else None
+        raise ConnectionLost(step, during_data=in_doubt, reason=f"the server is out of step: {reply}")
 
     async def _clear_up(self, decided: Sent, *, must_end_data: bool) -> None:
         """Bring the server back to the start of a transaction; where that fails the session is not reusable."""

@@ -44,14 +44,34 @@ def header(name: str, value: str) -> bytes:
 
     :raises BadHeader: the name is no field name, or the value has CR, LF, NUL or half a surrogate pair.
     """
+    return b"%b%b\r\n" % (_field_start(name).encode(), header_value(name, value))
+
+
+def header_value(name: str, value: str) -> bytes:
+    """Return what stands behind the name and its colon in `header`: folded, without the CRLF at the end.
+
+    :raises BadHeader: as `header`.
+    """
     start = _field_start(name)
     if _FORBIDDEN.search(value):
         raise BadHeader(f"{name} must not contain line breaks or NUL.")
     if _is_plain(value):
+        if len(start) + len(value) <= LINE_LENGTH:
+            return value.encode()
         lines = _folded(start, value)
-        if len(start) + len(value) <= LINE_LENGTH or max(map(len, lines)) <= LINE_LIMIT:
-            return "\r\n".join([*lines, ""]).encode()
-    return _field(start, _encoded_words(value, room=ENCODED_BYTES - _overhang(start)))
+        if max(map(len, lines)) <= LINE_LIMIT:
+            return "\r\n".join(lines).removeprefix(start).encode()
+    return _field(start, _encoded_words(value, room=ENCODED_BYTES - _overhang(start))).removeprefix(start.encode())[:-2]
+
+
+def address_value(name: str, address: str) -> bytes:
+    """Return a bare address as it stands behind the name of its field.
+
+    :raises BadHeader: it would break out of the field.
+    """
+    if not address or _NOT_IN_ADDRESS.search(address) or len(address) > LINE_LIMIT - len(name) - 2:
+        raise BadHeader(f"The address in {name} must be a bare address.")
+    return address.encode()
 
 
 def address_header(name: str, display_name: str, address: str) -> bytes:
@@ -65,10 +85,9 @@ def address_header(name: str, display_name: str, address: str) -> bytes:
     start = _field_start(name)
     if _FORBIDDEN.search(display_name):
         raise BadHeader(f"The name in {name} must not contain line breaks or NUL.")
-    if not address or _NOT_IN_ADDRESS.search(address):
-        raise BadHeader(f"The address in {name} must be a bare address.")
+    bare = address_value(name, address)
     if not display_name:
-        return _field(start, [address])
+        return b"%b%b\r\n" % (start.encode(), bare)
     bracketed = f"<{address}>"
     if _is_plain(display_name) and len(display_name) < LINE_LENGTH - len(start):
         return _field(start, [_phrase(display_name), bracketed])

@@ -85,6 +85,10 @@ class Dialog:
         self.wire.write(f"{line}\r\n".encode())
         return await self.reply(stage, seconds)
 
+    def at_hand(self) -> Reply | None:
+        """Return the server's next reply, where it is here already."""
+        return self._replies.popleft() if self._replies else None
+
     async def reply(self, stage: str, seconds: float, *, in_doubt: bool = False, goes_on: bool = False) -> Reply:
         """Return the server's next reply.
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from mailpush.mail.replies import Reply
 
@@ -20,6 +21,7 @@ MAILBOX = re.compile(
     r'(?:"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"|[^\s<>"\x00-\x1f\x7f]+)(?:@[^\s<>"\x00-\x1f\x7f]+)?'
 )
 PARAMETER = re.compile(r"[\x21-\x7e]+")
+PARAMETERS = re.compile(r"[\x21-\x7e]*")
 
 
 class Step(StrEnum):
@@ -32,11 +34,18 @@ class Step(StrEnum):
     END_OF_DATA = "end of data"
 
 
-# Steps that are written at once, each with its bytes.
-Flight = list[tuple[Step, bytes]]
+class Flight(NamedTuple):
+    """Steps whose commands are written at once."""
+
+    steps: tuple[Step, ...]
+    octets: bytes
 
 
-@dataclass(frozen=True, slots=True)
+OPENING = (Step.MAIL, Step.RCPT, Step.DATA)
+ENDING = (Step.END_OF_DATA,)
+
+
+@dataclass(slots=True)
 class Dsn:
     """Wishes about delivery reports (RFC 3461), already in xtext; left out where the server has no DSN."""
 
@@ -46,9 +55,8 @@ class Dsn:
     notify: str = ""
 
     def __post_init__(self) -> None:
-        for value in (self.ret, self.envid, self.orcpt, self.notify):
-            if value and not PARAMETER.fullmatch(value):
-                raise ValueError(f"{value!r} cannot stand in an SMTP command.")
+        if not PARAMETERS.fullmatch(self.ret + self.envid + self.orcpt + self.notify):
+            raise ValueError(f"{self!r} cannot stand in an SMTP command.")
 
 
 @dataclass(slots=True, eq=False)
@@ -67,6 +75,7 @@ class Letter:
     dsn: Dsn | None = None
     smtputf8: bool = False
     has_good_lines: bool = False  # `check_lines` has been passed before
+    may_start_with_dots: bool = True  # lines may
 
     def __post_init__(self) -> None:
         _check_mailbox(self.mail_from, may_be_empty=True)
@@ -88,20 +97,22 @@ class Letter:
 
     def flights(self, offers: Offers) -> list[Flight]:
         """Return the steps in groups; each group is one write and one round trip."""
-        data = self.data
+        mail, rcpt, data = self._mail(offers), self._rcpt(offers), self.data
         if "CHUNKING" not in offers:
-            end = (Step.END_OF_DATA, _dot_stuffed(data) + b".\r\n")
-            opening = self.opening(offers)
-            return [opening, [end]] if "PIPELINING" in offers else [[step] for step in (*opening, end)]
-        end = (Step.END_OF_DATA, b"BDAT %d LAST\r\n%b" % (len(data), data))
-        mail, rcpt = (Step.MAIL, self._mail(offers)), (Step.RCPT, self._rcpt(offers))
+            end = Flight(ENDING, (_dot_stuffed(data) if self.may_start_with_dots else data) + b".\r\n")
+            if "PIPELINING" in offers:
+                return [Flight(OPENING, b"%b%bDATA\r\n" % (mail, rcpt)), end]
+            return [
+                *(Flight((step,), octets) for step, octets in zip(OPENING, (mail, rcpt, b"DATA\r\n"), strict=True)),
+                end,
+            ]
+        chunk = b"BDAT %d LAST\r\n%b" % (len(data), data)
+        end = Flight(ENDING, chunk)
         if "PIPELINING" not in offers:
-            return [[mail], [rcpt], [end]]
-        return [[mail, rcpt], [end]] if len(data) > EAGER_CHUNK else [[mail, rcpt, end]]
-
-    def opening(self, offers: Offers) -> Flight:
-        """Return the steps up to DATA."""
-        return [(Step.MAIL, self._mail(offers)), (Step.RCPT, self._rcpt(offers)), (Step.DATA, b"DATA\r\n")]
+            return [Flight((Step.MAIL,), mail), Flight((Step.RCPT,), rcpt), end]
+        if len(data) > EAGER_CHUNK:
+            return [Flight((Step.MAIL, Step.RCPT), mail + rcpt), end]
+        return [Flight((Step.MAIL, Step.RCPT, Step.END_OF_DATA), mail + rcpt + chunk)]
 
     def _mail(self, offers: Offers) -> bytes:
         command, dsn = f"MAIL FROM:<{self.mail_from}>", self.dsn

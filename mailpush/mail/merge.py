@@ -15,8 +15,8 @@ from typing import Protocol
 
 from mailpush.mail import dkim
 
-# Stands as it is in quoted-printable and in a canonical body, on a line with room for the "=" that ends it.
-PLAIN = re.compile(r"(?!\.)(?:[!-<>-~]|(?<! ) (?! |$)){1,75}")
+# Stands as it is in quoted-printable and in a canonical body; shorter than LINE, it has room for the "=" that ends it.
+PLAIN = re.compile(r"(?!\.)[!-<>-~]+(?: [!-<>-~]+)*")
 SOFT_BREAK = b"=\r\n"
 LINE = 76  # RFC 2045 sections 6.7 and 6.8
 BOUNDARY = b"=_mailpush"  # "=_" occurs neither in base64 nor in quoted-printable
@@ -39,12 +39,38 @@ class Form(Protocol):
     def prepare(self) -> Callable[[str], str]: ...
 
 
+def form(fields: bytes, *places: bytes) -> bytes:
+    """Return finished header fields as a form for `Head`, in which only these places are ones."""
+    fields = fields.replace(b"%", b"%%")
+    for place in places:
+        fields = fields.replace(b"%%(" + place + b")b", b"%(" + place + b")b")
+    return fields
+
+
+class Head:
+    """Header fields with places for values, made canonical once.
+
+    A place is written `%(name)b`, a percent sign of the text twice. The values are canonical but for folds: they have
+    no blanks at their ends and no two in a row.
+    """
+
+    def __init__(self, form: bytes) -> None:
+        self._form = form
+        self._canonical = dkim.canonical_headers(form)
+
+    def render(self, values: Mapping[bytes, bytes]) -> tuple[bytes, dkim.CanonicalFields]:
+        """Return the fields of one mail, as they are sent and as they are hashed."""
+        names, octets = self._canonical
+        unfolded = {name: value.replace(b"\r\n ", b" ") for name, value in values.items()}
+        return self._form % values, dkim.CanonicalFields(names, octets % unfolded)
+
+
 class Body:
     """The bodies of one content: text alone, or text and HTML as multipart/alternative (RFC 2046 section 5.1.4)."""
 
     def __init__(self, text: Form, html: Form | None) -> None:
         self._pieces: list[bytes] = []
-        self._values: list[tuple[int, str, Callable[[str], str]]] = []  # place, name, escape
+        self._places: dict[tuple[str, Callable[[str], str]], list[int]] = {}  # by name and escape of the value
         self._blocks: list[tuple[int, _Base64]] = []
         if html is None:
             self.headers = _described("plain", text)
@@ -62,8 +88,12 @@ class Body:
     def render(self, values: Mapping[str, str]) -> tuple[bytes, bytes]:
         """Return the body for one recipient, ending in CRLF, and its hash as `Signer.sign` takes it."""
         pieces = self._pieces.copy()
-        for place, name, escape in self._values:
-            pieces[place] = _value(escape(values.get(name) or ""))
+        encoded: dict[str, bytes] = {}
+        for (name, escape), places in self._places.items():
+            text = escape(values.get(name) or "")
+            value = encoded.get(text) or encoded.setdefault(text, _value(text))
+            for place in places:
+                pieces[place] = value
         for place, block in self._blocks:
             pieces[place] = block.render(values)
         body = b"".join(pieces)
@@ -77,7 +107,8 @@ class Body:
             self._pieces.append(b"")
             return
         first = len(self._pieces)
-        self._values += [(first + place, name, form.prepare) for place, name in form.slots]
+        for place, name in form.slots:
+            self._places.setdefault((name, form.prepare), []).append(first + place)
         last = len(form.parts) - 1
         self._pieces += [_quoted(_lines(part), goes_on=place != last) for place, part in enumerate(form.parts)]
 
@@ -121,7 +152,7 @@ def _crlf(text: str) -> bytes:
 
 
 def _value(text: str) -> bytes:
-    if PLAIN.fullmatch(text):
+    if len(text) < LINE and PLAIN.fullmatch(text):
         return text.encode() + SOFT_BREAK
     return _quoted(_lines(text), goes_on=True)
 

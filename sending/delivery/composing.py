@@ -16,10 +16,10 @@ from django.db import DatabaseError
 from domains import signing
 from mailpush.mail import compose
 from mailpush.mail.dkim import CanonicalFields, Signer, body_hash, canonical_headers, from_pem
-from mailpush.mail.letter import check_lines
-from mailpush.mail.merge import Body
+from mailpush.mail.letter import Letter, check_lines
+from mailpush.mail.merge import Body, Head, form
 from sending import bodies, return_path, unsubscribe
-from sending.delivery.parcels import Composer, Mail, QueuedMessage
+from sending.delivery.parcels import Composer, QueuedMessage
 from sending.models import AddressType, Content
 from templates_app import rendering
 
@@ -36,6 +36,7 @@ class Parts(NamedTuple):
     fields: CanonicalFields
     body: bytes
     body_hash: bytes
+    may_start_with_dots: bool = False  # its lines may
 
 
 class ContentComposer:
@@ -51,57 +52,70 @@ class ContentComposer:
         self._parts: Callable[[QueuedMessage], Parts]
         if content.kind == Content.Kind.MIME:
             submitted = _submitted(bodies.load(content))
-            self._may_unsubscribe = unsubscribe.is_offered(content, submitted.headers)
+            self._link = self._link_fields(is_offered=unsubscribe.is_offered(content, submitted.headers))
             self._parts = lambda message: self._with_link(submitted, message)
         else:
-            self._may_unsubscribe = unsubscribe.is_offered(content)
+            self._link = self._link_fields(is_offered=unsubscribe.is_offered(content))
             self._compile(content)
             self._parts = self._merged
 
-    def compose(self, message: QueuedMessage, *, now: datetime) -> Mail:
-        """Return the finished mail of one message."""
-        headers, fields, body, body_hash = self._parts(message)
+    def compose(self, message: QueuedMessage, *, now: datetime) -> Letter:
+        """Return the finished mail of one message.
+
+        :raises ValueError: its recipient or a variable cannot stand in a mail.
+        """
+        headers, fields, body, body_hash, may_start_with_dots = self._parts(message)
         signature = self._signer.sign_canonical(fields, body_hash, now=int(now.timestamp()))
         trace = return_path.trace(message.pk, now=now)
-        sender = return_path.envelope_sender(trace, domain=self._domain) if self._is_random else self._sender
-        data = b"%b%b%b\r\n%b" % (return_path.trace_field(trace), signature, headers, body)
-        wishes = return_path.wishes(trace, message.recipient)
-        return Mail(sender, message.recipient, data, wishes, smtputf8=not headers.isascii())
+        return Letter(
+            return_path.envelope_sender(trace, domain=self._domain) if self._is_random else self._sender,
+            message.recipient,
+            b"%b%b%b\r\n%b" % (return_path.trace_field(trace), signature, headers, body),
+            return_path.wishes(trace, message.recipient),
+            smtputf8=not headers.isascii(),
+            has_good_lines=True,
+            may_start_with_dots=may_start_with_dots,
+        )
 
     def _compile(self, content: Content) -> None:
         self._subject = rendering.compile(content.subject, escape=False)
         html = rendering.compile(content.html, escape=True) if content.html else None
         self._body = Body(rendering.compile(content.text, escape=False), html)
-        self._fixed = compose.address_header("From", content.sender_name, self._sender)
+        fixed = compose.address_header("From", content.sender_name, self._sender)
         if content.reply_to:
-            self._fixed += compose.address_header("Reply-To", content.reply_to_name, content.reply_to)
-        self._fixed += compose.header("MIME-Version", "1.0") + self._body.headers
-        self._fixed_fields = canonical_headers(self._fixed)
+            fixed += compose.address_header("Reply-To", content.reply_to_name, content.reply_to)
+        fixed += compose.header("MIME-Version", "1.0") + self._body.headers
+        message_id = return_path.message_id_header("%(token)b", domain=self._domain).encode()
+        own = b"To: %(to)b\r\nSubject: %(subject)b\r\nDate: %(date)b\r\nMessage-ID: " + message_id + b"\r\n"
+        self._head = Head(own + self._link + form(fixed))
 
     def _merged(self, message: QueuedMessage) -> Parts:
         values = {"EAddr": message.recipient, **(message.variables or {})}
-        message_id = return_path.message_id_header(message.pk, domain=self._domain, created_at=message.created_at)
-        own = [
-            compose.address_header("To", "", message.recipient),
-            compose.header("Subject", rendering.one_line(self._subject.render(values))),
-            b"Date: %b\r\n" % compose.message_date(message.created_at.timestamp()),
-            compose.header("Message-ID", message_id),
-        ]
-        if self._may_unsubscribe:
-            own.append(self._unsubscribe_fields(message))
-        headers = b"".join(own)
-        fields = canonical_headers(headers).above(self._fixed_fields)
-        return Parts(headers + self._fixed, fields, *self._body.render(values))
+        subject = rendering.one_line(self._subject.render(values))
+        fields = {
+            b"to": compose.address_value("To", message.recipient),
+            b"subject": compose.header_value("Subject", subject),
+            b"date": compose.message_date(message.created),
+            b"token": return_path.message_id_token(message.pk, created_on=message.created_at.date()).encode(),
+        }
+        if self._link:
+            fields[b"link"] = _link_token(message)
+        return Parts(*self._head.render(fields), *self._body.render(values))
 
     def _with_link(self, submitted: Parts, message: QueuedMessage) -> Parts:
-        if not self._may_unsubscribe:
+        if not self._link:
             return submitted
-        own = self._unsubscribe_fields(message)
-        fields = canonical_headers(own).above(submitted.fields)
-        return submitted._replace(headers=own + submitted.headers, fields=fields)
+        own, fields = Head(self._link).render({b"link": _link_token(message)})
+        return submitted._replace(headers=own + submitted.headers, fields=fields.above(submitted.fields))
 
-    def _unsubscribe_fields(self, message: QueuedMessage) -> bytes:
-        return unsubscribe.header_fields(message.pk, domain=self._domain, today=message.created_at.date())
+    def _link_fields(self, *, is_offered: bool) -> bytes:
+        """Return the fields for unsubscribing, as a form; empty where they are not offered."""
+        fields = unsubscribe.header_fields("%(link)b", domain=self._domain) if is_offered else b""
+        return form(fields, b"link")
+
+
+def _link_token(message: QueuedMessage) -> bytes:
+    return unsubscribe.token_of(message.pk, today=message.created_at.date()).encode()
 
 
 @lru_cache(maxsize=KEPT_SIGNERS)
@@ -118,7 +132,7 @@ def _submitted(mime: bytes) -> Parts:
     check_lines(mime)
     headers, _, body = mime.partition(b"\r\n\r\n")
     headers += b"\r\n"
-    return Parts(headers, canonical_headers(headers), body, body_hash(body))
+    return Parts(headers, canonical_headers(headers), body, body_hash(body), may_start_with_dots=True)
 
 
 class Broken:
@@ -129,7 +143,7 @@ class Broken:
     def __init__(self, problem: Exception) -> None:
         self._problem = problem
 
-    def compose(self, message: QueuedMessage, *, now: datetime) -> Mail:  # noqa: ARG002 - as every composer
+    def compose(self, message: QueuedMessage, *, now: datetime) -> Letter:  # noqa: ARG002 - as every composer
         raise self._problem
 
 

@@ -1,5 +1,6 @@
 """What a worker process keeps: a desk for each stream it works, started with its first lane."""
 
+import gc
 import threading
 from collections.abc import Collection
 
@@ -10,6 +11,9 @@ from sending.delivery import claims, routing
 from sending.delivery.desk import Desk
 from sending.delivery.dialing import Terms
 from sending.models import UNROUTED
+
+# Objects made between two looks for cycles: hundreds of messages are out at a time, and hardly one is in a cycle.
+LOOK_FOR_CYCLES_AFTER = 20_000
 
 SORTED_AT_ONCE = 2000  # messages; their domains are looked up side by side
 
@@ -34,6 +38,9 @@ def work(stream: str, sites: Collection[str]) -> set[str]:
 def _desk(stream: str) -> Desk:
     """Return the process's desk for a stream. The streams share no connections: each has its own source addresses."""
     with _lock:
+        if not _desks:
+            gc.freeze()  # what is loaded stays
+            gc.set_threshold(LOOK_FOR_CYCLES_AFTER, 20, 20)
         if stream not in _desks:
             desk = Desk(stream, terms(stream))
             # Not a daemon: the process ends when it has written down what was out.

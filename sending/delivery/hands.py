@@ -3,17 +3,16 @@
 The commit is shared by hundreds of messages of all lanes: that is what makes durable outcomes cheap.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import orjson
 from django.db import connection, transaction
 from django.utils import timezone
 
 from mailpush.mail.mx import Route
 from recipients import suppression
-from recipients.models import Suppression
 from sending import ledger
 from sending.delivery import claims, routing
 from sending.delivery.composing import Composers
@@ -54,18 +53,19 @@ def write(hand: Hand) -> Written:
     claims.drop([pk for pk, each in progress.items() if not each.in_flight and not each.left])
     taken = claims.take(stream=hand.stream, rooms=hand.rooms, now=hand.now)
     moves = ledger.record(outcomes)
-    _queue_again({move.message_id: move for move in moves}, hand)
-    suppression.suppress_all(_dead_address(move) for move in moves if move.invalid)
+    _queue_again(moves, hand)
+    suppression.suppress_all(ledger.dead_addresses(moves))
     return Written(progress, taken)
 
 
-def _queue_again(moves: Mapping[int, ledger.Move], hand: Hand) -> None:
+def _queue_again(moves: Iterable[ledger.Move], hand: Hand) -> None:
     """Put deferred messages back into the queue, those of one batch that are due together as one chunk."""
+    batches = {move.message_id: move.batch_id for move in moves if move.status == Status.DEFERRED}
     again: dict[tuple[str, int | None, datetime], list[int]] = {}
     for site, outcomes in hand.outcomes.items():
         for outcome in outcomes:
-            if outcome.next_attempt_at and outcome.message_id in moves:
-                key = site, moves[outcome.message_id].batch_id, _rounded(outcome.next_attempt_at)
+            if outcome.next_attempt_at and outcome.message_id in batches:
+                key = site, batches[outcome.message_id], _rounded(outcome.next_attempt_at)
                 again.setdefault(key, []).append(outcome.message_id)
     if not again:
         return
@@ -93,16 +93,6 @@ def _canceled(batches: set[int]) -> set[int]:
     return {pk for pk, status in locked if status == Batch.Status.CANCELED}
 
 
-def _dead_address(move: ledger.Move) -> Suppression:
-    return Suppression(
-        account_id=move.account_id,
-        address=move.recipient.lower(),
-        reason=Suppression.Reason.BOUNCED,
-        source=f"message {move.message_id}",
-        evidence=move.reply,
-    )
-
-
 def _rounded(moment: datetime) -> datetime:
     second = moment.second // ROUNDED_TO * ROUNDED_TO
     return moment.replace(second=second, microsecond=0) + timedelta(seconds=ROUNDED_TO)
@@ -111,7 +101,8 @@ def _rounded(moment: datetime) -> datetime:
 # Reading what was claimed
 
 ROWS = """
-SELECT id, batch_id, content_id, recipient, variables, attempts, created_at FROM sending_message
+SELECT id, batch_id, content_id, recipient, variables, attempts, extract(epoch FROM created_at)::float8
+FROM sending_message
 WHERE id = ANY(%s) AND status IN ('queued', 'deferred')
 """
 
@@ -153,7 +144,7 @@ def _rows(ids: list[int]) -> dict[int, QueuedMessage]:
     with connection.cursor() as cursor:
         cursor.execute(ROWS, [ids])
         return {
-            pk: QueuedMessage(pk, batch, content, recipient, json.loads(variables) if variables else None, *rest)
+            pk: QueuedMessage(pk, batch, content, recipient, orjson.loads(variables) if variables else None, *rest)
             for pk, batch, content, recipient, variables, *rest in cursor.fetchall()
         }
 

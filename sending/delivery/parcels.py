@@ -1,9 +1,9 @@
 """What goes to the courier and what comes back."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple, Protocol, Self
 
-from mailpush.mail.letter import Dsn
+from mailpush.mail.letter import Letter
 from mailpush.mail.mx import Route
 from mailpush.mail.replies import Reply
 from sending.models import Message
@@ -18,25 +18,27 @@ class QueuedMessage(NamedTuple):
     recipient: str
     variables: dict[str, str] | None
     attempts: int
-    created_at: datetime
+    created: float  # seconds since 1970
 
     @classmethod
     def of(cls, message: Message) -> Self:
-        return cls(*(getattr(message, name) for name in cls._fields))
+        return cls(
+            message.pk,
+            message.batch_id,
+            message.content_id,
+            message.recipient,
+            message.variables,
+            message.attempts,
+            message.created_at.timestamp(),
+        )
+
+    @property
+    def created_at(self) -> datetime:
+        return datetime.fromtimestamp(self.created, UTC)
 
     @property
     def domain(self) -> str:
         return self.recipient.rpartition("@")[2]
-
-
-class Mail(NamedTuple):
-    """What SMTP needs: only CRLF ends a line of `data`, and its dots are as they are."""
-
-    envelope_from: str
-    recipient: str
-    data: bytes
-    dsn: Dsn | None = None
-    smtputf8: bool = False  # the headers need it
 
 
 class Composer(Protocol):
@@ -47,7 +49,7 @@ class Composer(Protocol):
 
     source_ips: tuple[str, ...]
 
-    def compose(self, message: QueuedMessage, *, now: datetime) -> Mail: ...
+    def compose(self, message: QueuedMessage, *, now: datetime) -> Letter: ...
 
 
 class Parcel(NamedTuple):

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 
 from mailpush.mail.client import ConnectionLost, Letter, Session, Step
 from mailpush.mail.replies import SHUTTING_DOWN, Reply
@@ -36,8 +35,8 @@ class Site:
     """Serves the parcels of one site over at most so many connections."""
 
     def __init__(self, dialer: Dialer, report: Report, *, emptied: Callable[[], object]) -> None:
+        self.report = report
         self._dialer = dialer
-        self._report = report
         self._emptied = emptied
         self._limits = Limits(0, 1)
         self._waiting: dict[Key, deque[Parcel]] = {}  # no key without parcels
@@ -83,12 +82,12 @@ class Site:
         link: Link | None = None
         try:
             while parcel := link.ahead if link and link.ahead else await self._next(link):
-                if link and not link.may_carry(parcel, self._limits):
+                if link and not link.may_carry(parcel, self._limits.mails_per_connection):
                     await link.session.close()
                     link = None
                 if link is None:
                     link = await self._open(parcel)
-                if link is not None and not await link.deliver(parcel, self._report, partial(self._after, link)):
+                if link is not None and not await link.deliver(parcel):
                     self._put_back(parcel)
                     if link.ahead:
                         self._put_back(link.ahead)
@@ -97,7 +96,7 @@ class Site:
             if link:
                 await link.session.close()
 
-    def _after(self, link: "Link") -> Parcel | None:
+    def following(self, link: "Link") -> Parcel | None:
         """Return the parcel that may ride on the end of the one that the link carries now."""
         is_spent = link.session.sent_count >= self._limits.mails_per_connection
         is_too_many = len(self._connections) > self._limits.connections
@@ -139,26 +138,28 @@ class Site:
             if unreachable.is_untrusted:
                 failed = failed._replace(reply=None)
             for lost in (parcel, *self._waiting.pop(parcel.route.key, ())):
-                self._report(failed._replace(message_id=lost.message.pk))
+                self.report(failed._replace(message_id=lost.message.pk))
             return None
-        return Link(session, host, parcel.route.key)
+        return Link(self, session, host, parcel.route.key)
 
 
 class Link:
     """An open session and where it leads."""
 
-    def __init__(self, session: Session, host: str, key: Key) -> None:
+    def __init__(self, site: Site, session: Session, host: str, key: Key) -> None:
         self.session = session
         self.host = host
         self.key = key
         self.ahead: Parcel | None = None  # its commands have gone out with the mail before
         self._letter: Letter | None = None  # of the parcel ahead
+        self._site = site
 
-    def may_carry(self, parcel: Parcel, limits: Limits) -> bool:
-        is_fresh = self.session.reusable and self.session.sent_count < limits.mails_per_connection
-        return parcel is self.ahead or (is_fresh and parcel.route.key == self.key)
+    def may_carry(self, parcel: Parcel, most: int) -> bool:
+        """Tell whether the parcel may go over this connection, which carries `most` mails."""
+        session = self.session
+        return parcel is self.ahead or (parcel.route.key == self.key and session.reusable and session.sent_count < most)
 
-    async def deliver(self, parcel: Parcel, report: Report, after: Callable[[], Parcel | None]) -> bool:
+    async def deliver(self, parcel: Parcel) -> bool:
         """Send one parcel and report it; or return False where it wants a fresh connection.
 
         A server may close a connection between two mails, with 421 or without a word; that is not the second one's
@@ -166,38 +167,38 @@ class Link:
         """
         began = time.monotonic()
         is_reused = self.session.sent_count > 0
-        letter = self._letter if parcel is self.ahead else self._write(parcel, report)
+        letter = self._letter if parcel is self.ahead else self._write(parcel)
         self.ahead = self._letter = None
         if letter is None:
             return True
         reply: Reply | None = None
         problem = ""
         try:
-            sent = await self.session.transfer(letter, lambda: self._write_ahead(after(), report))
-            reply = sent.reply
-            if is_reused and reply.code == SHUTTING_DOWN and sent.step is not Step.END_OF_DATA:
+            reply, step, _ = await self.session.transfer(letter, self._write_ahead)
+            if is_reused and reply.code == SHUTTING_DOWN and step is not Step.END_OF_DATA:
                 return False
         except ConnectionLost as lost:
             if is_reused and not lost.during_data:
                 return False
             problem = str(lost)
         seconds = time.monotonic() - began
-        report(Delivery(parcel.message.pk, reply, problem, self.host, self.session.is_encrypted, seconds))
+        self._site.report(Delivery(parcel.message.pk, reply, problem, self.host, self.session.is_encrypted, seconds))
         return True
 
-    def _write_ahead(self, parcel: Parcel | None, report: Report) -> Letter | None:
+    def _write_ahead(self) -> Letter | None:
         """Compose what comes next while the server is busy with what goes now."""
-        if parcel is not None and (letter := self._write(parcel, report)) is not None:
+        parcel = self._site.following(self)
+        if parcel is not None and (letter := self._write(parcel)) is not None:
             self.ahead, self._letter = parcel, letter
         return self._letter
 
-    def _write(self, parcel: Parcel, report: Report) -> Letter | None:
+    def _write(self, parcel: Parcel) -> Letter | None:
         """Return the finished letter; where it cannot be made, that is reported."""
         try:
-            mail = parcel.composer.compose(parcel.message, now=datetime.now(UTC))
-            return Letter(*mail, has_good_lines=True)
+            return parcel.composer.compose(parcel.message, now=datetime.now(UTC))
         except Exception as error:
             log.exception("Message %s", parcel.message.pk)
             problem = f"could not be composed: {error!r}"
-            report(Delivery(parcel.message.pk, None, problem, self.host, self.session.is_encrypted, 0.0))
+            delivery = Delivery(parcel.message.pk, None, problem, self.host, self.session.is_encrypted, 0.0)
+            self._site.report(delivery)
             return None

@@ -42,17 +42,17 @@ def submitted(sender, *, stream=Stream.BATCH, fields=b"", **more):
 def test_random_address_names_the_message_and_fits(sender):
     message, mail, parsed = composed(ContentFactory(sender=sender))
 
-    local, _, domain = mail.envelope_from.partition("@")
+    local, _, domain = mail.mail_from.partition("@")
     assert domain == sender.domain.name
     assert len(local) <= 64
-    assert return_path.message_of(mail.envelope_from.upper(), now=timezone.now()) == message.pk
+    assert return_path.message_of(mail.mail_from.upper(), now=timezone.now()) == message.pk
     assert parsed["From"].addresses[0].addr_spec == sender.address
 
 
 def test_sender_address_is_all_that_readers_see(sender):
     message, mail, parsed = composed(ContentFactory(sender=sender, address_type=AddressType.SENDER))
 
-    assert mail.envelope_from == sender.address
+    assert mail.mail_from == sender.address
     assert parsed["Sender"] is None
     for token in (mail.dsn.envid, parsed["X-Mailpush-Trace"]):
         assert return_path.message_of_tokens([token], now=timezone.now()) == message.pk

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailpush.mail import dkim
-from mailpush.mail.merge import Body
+from mailpush.mail import compose, dkim
+from mailpush.mail.merge import Body, Head, form
 
 LITERALS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=300),
@@ -137,3 +137,19 @@ def test_text_without_values_is_sent_as_it_is():
 
     assert body.headers == b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n"
     assert body.render({})[0] == b"Good day\r\n"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), max_size=300))
+def test_head_is_hashed_as_verifiers_read_it(subject):
+    fixed = form(b'From: "50 % (off)b" <a@b.example>\r\n')
+    head = Head(b"To: %(to)b\r\nSubject: %(subject)b\r\n" + fixed)
+
+    headers, fields = head.render(
+        {b"to": b"anna@readers.example", b"subject": compose.header_value("Subject", subject)}
+    )
+
+    assert headers == compose.address_header("To", "", "anna@readers.example") + compose.header(
+        "Subject", subject
+    ) + compose.address_header("From", "50 % (off)b", "a@b.example")
+    assert fields == dkim.canonical_headers(headers)
