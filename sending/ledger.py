@@ -11,10 +11,11 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 import orjson
-from django.db import connection, transaction
+from django.db import transaction
 
 from recipients.models import Suppression
 from sending.models import Content, Event, Message, Status
+from sending.statements import executed
 
 LONGEST_REPLY = 2000  # characters kept of a server's words
 
@@ -61,7 +62,7 @@ ALLOWED = ", ".join(f"('{was}','{status}')" for status, sources in Message.SOURC
 # Rows are locked in the order of their ids, so that two writers never wait for each other in a circle.
 RECORD = f"""
 WITH outcome AS (
-    SELECT * FROM json_to_recordset(%s::json) AS o({COLUMNS})
+    SELECT * FROM json_to_recordset(%(outcomes)s::json) AS o({COLUMNS})
 ), old AS (
     SELECT m.id, m.status FROM sending_message m
     WHERE m.id IN (SELECT message_id FROM outcome) ORDER BY m.id FOR UPDATE
@@ -96,10 +97,8 @@ def record(outcomes: Sequence[Outcome]) -> list[Move]:
     """
     if not outcomes:
         return []
-    rows = orjson.dumps(outcomes).decode()
-    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
-        cursor.execute(RECORD, [rows])
-        moves = [Move(*row) for row in cursor.fetchall()]
+    with transaction.atomic(savepoint=False):
+        moves = [Move(*row) for row in executed(RECORD, {"outcomes": orjson.dumps(outcomes).decode()})]
         _count(((move.batch_id, move.was, move.status, 1) for move in moves), now=outcomes[-1].at)
     return moves
 
@@ -175,20 +174,19 @@ def _summed(moves: Iterable[tuple[int | None, str, str, int]]) -> Counter[tuple[
 
 ADD = f"""
 UPDATE sending_batch
-SET {", ".join(f"{column} = {column} + %({column})s" for column in ("total", *COUNTED))},
+SET {", ".join(f"{column} = {column} + %({column})s::int" for column in ("total", *COUNTED))},
     status = CASE WHEN is_over THEN 'done' ELSE status END,
-    finished_at = CASE WHEN is_over THEN %(now)s ELSE finished_at END
+    finished_at = CASE WHEN is_over THEN %(now)s::timestamptz ELSE finished_at END
 FROM (
     SELECT status = 'sending'
-           AND total + %(total)s = {" + ".join(f"{column} + %({column})s" for column in FINISHED)} AS is_over
-    FROM sending_batch WHERE id = %(id)s FOR UPDATE
+           AND total + %(total)s::int = {" + ".join(f"{column} + %({column})s::int" for column in FINISHED)} AS is_over
+    FROM sending_batch WHERE id = %(id)s::bigint FOR UPDATE
 ) AS after
-WHERE id = %(id)s
+WHERE id = %(id)s::bigint
 """  # noqa: S608 - put together from this module's own constants
 
 
 def _add(batch_id: int, change: Mapping[str, int], *, now: datetime) -> None:
     """Change a batch's counts, and its status where nothing is left to try."""
     values = {column: change.get(column, 0) for column in ("total", *COUNTED)}
-    with connection.cursor() as cursor:
-        cursor.execute(ADD, {"id": batch_id, "now": now, **values})
+    executed(ADD, {"id": batch_id, "now": now, **values})

@@ -21,7 +21,7 @@ def executed(statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, .
     connection.connection.prepare_threshold = 1  # Django switches preparing off; its own cursors never do it
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(statement, parameters, prepare=True)
-        return cursor.fetchall()
+        return cursor.fetchall() if cursor.description else []
 
 
 def document(rows: list[dict[str, Any]]) -> Jsonb:

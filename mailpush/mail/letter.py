@@ -21,7 +21,6 @@ MAILBOX = re.compile(
     r'(?:"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"|[^\s<>"\x00-\x1f\x7f]+)(?:@[^\s<>"\x00-\x1f\x7f]+)?'
 )
 PARAMETER = re.compile(r"[\x21-\x7e]+")
-PARAMETERS = re.compile(r"[\x21-\x7e]*")
 
 
 class Step(StrEnum):
@@ -55,7 +54,8 @@ class Dsn:
     notify: str = ""
 
     def __post_init__(self) -> None:
-        if not PARAMETERS.fullmatch(self.ret + self.envid + self.orcpt + self.notify):
+        values = self.ret + self.envid + self.orcpt + self.notify
+        if not (values.isascii() and values.isprintable()) or " " in values:
             raise ValueError(f"{self!r} cannot stand in an SMTP command.")
 
 

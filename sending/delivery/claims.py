@@ -8,11 +8,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from sending import ledger
 from sending.models import Chunk, Message, Status
 from sending.models.message import WAITING
+from sending.statements import executed
 
 # Renewed every few seconds while its holder lives, however long an SMTP talk takes.
 LEASE = timedelta(seconds=30)
@@ -48,10 +49,10 @@ WITH free AS (
     CROSS JOIN LATERAL (
         SELECT k.id, k.site, k.due_at, k.in_flight AS lost, k.messages
         FROM sending_chunk k
-        WHERE k.stream = %(stream)s AND k.site = lane.wanted AND k.due_at <= %(now)s
-          AND (k.leased_until IS NULL OR k.leased_until < %(now)s)
+        WHERE k.stream = %(stream)s::text AND k.site = lane.wanted AND k.due_at <= %(now)s::timestamptz
+          AND (k.leased_until IS NULL OR k.leased_until < %(now)s::timestamptz)
           AND NOT EXISTS (SELECT FROM sending_batch b WHERE b.id = k.batch_id AND b.status IN ('paused', 'canceled'))
-        ORDER BY k.due_at, k.id LIMIT LEAST(lane.room, %(most)s)
+        ORDER BY k.due_at, k.id LIMIT LEAST(lane.room, %(most)s::int)
         FOR UPDATE SKIP LOCKED
     ) c
 ), placed AS (
@@ -61,9 +62,9 @@ WITH free AS (
 )
 UPDATE sending_chunk c
 SET fence = c.fence + 1,
-    leased_until = %(until)s,
-    in_flight = CASE WHEN %(go_out)s THEN p.messages[1:p.share] ELSE '{}' END,
-    messages = CASE WHEN %(go_out)s THEN p.messages[p.share + 1:] ELSE p.messages END
+    leased_until = %(until)s::timestamptz,
+    in_flight = CASE WHEN %(go_out)s::bool THEN p.messages[1:p.share] ELSE '{}' END,
+    messages = CASE WHEN %(go_out)s::bool THEN p.messages[p.share + 1:] ELSE p.messages END
 FROM placed p
 WHERE c.id = p.id AND p.share > 0
 RETURNING c.id, c.fence, c.site, p.messages, c.in_flight, c.batch_id, p.lost
@@ -80,20 +81,18 @@ def take(*, stream: str, rooms: Mapping[str, int], now: datetime, go_out: bool =
     """
     if not rooms:
         return []
-    with connection.cursor() as cursor:
-        cursor.execute(
-            TAKE,
-            {
-                "stream": stream,
-                "sites": list(rooms),
-                "rooms": list(rooms.values()),
-                "most": CHUNKS_AT_ONCE,
-                "go_out": go_out,
-                "now": now,
-                "until": now + LEASE,
-            },
-        )
-        rows = cursor.fetchall()
+    rows = executed(
+        TAKE,
+        {
+            "stream": stream,
+            "sites": list(rooms),
+            "rooms": list(rooms.values()),
+            "most": CHUNKS_AT_ONCE,
+            "go_out": go_out,
+            "now": now,
+            "until": now + LEASE,
+        },
+    )
     for _chunk, _fence, site, _messages, _flying, batch_id, lost in rows:
         if lost:
             _settle(lost, Chunk(stream=stream, site=site, batch_id=batch_id, due_at=now), now=now)
@@ -120,7 +119,7 @@ UPDATE sending_chunk c
 SET in_flight = ARRAY(SELECT unnest(c.in_flight) EXCEPT SELECT unnest(%(done)s::bigint[]))
                 || CASE WHEN w.paused THEN '{}' ELSE c.messages[1:w.n] END,
     messages = CASE WHEN w.paused THEN c.messages ELSE c.messages[w.n + 1:] END,
-    leased_until = %(until)s
+    leased_until = %(until)s::timestamptz
 FROM (
     SELECT w.id, w.fence, w.n, COALESCE(b.status IN ('paused', 'canceled'), false) AS paused
     FROM unnest(%(ids)s::bigint[], %(fences)s::int[], %(ns)s::int[]) AS w(id, fence, n)
@@ -140,18 +139,17 @@ def advance(wanted: Mapping[Claim, int], *, done: Collection[int], now: datetime
     """
     if not wanted:
         return {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            ADVANCE,
-            {
-                "done": list(done),
-                "until": now + LEASE,
-                "ids": [claim.chunk_id for claim in wanted],
-                "fences": [claim.fence for claim in wanted],
-                "ns": list(wanted.values()),
-            },
-        )
-        return {pk: Progress(frozenset(in_flight), left) for pk, in_flight, left in cursor.fetchall()}
+    rows = executed(
+        ADVANCE,
+        {
+            "done": list(done),
+            "until": now + LEASE,
+            "ids": [claim.chunk_id for claim in wanted],
+            "fences": [claim.fence for claim in wanted],
+            "ns": list(wanted.values()),
+        },
+    )
+    return {pk: Progress(frozenset(in_flight), left) for pk, in_flight, left in rows}
 
 
 def drop(chunk_ids: Collection[int]) -> None:

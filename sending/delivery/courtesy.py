@@ -8,6 +8,7 @@ import socket
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 
 from django.db import transaction
 
@@ -23,6 +24,7 @@ from sending.models import Lane as LaneRow
 from sending.models import ReplyRule
 
 ASK_EVERY = timedelta(seconds=2)
+ASK_IN_VAIN_EVERY = timedelta(seconds=0.5)  # by lanes that have no connection yet
 # A site that cannot be reached is tried again with the first of the messages that it has put off, within these bounds.
 SHORTEST_SUSPENSION = timedelta(minutes=1)
 LONGEST_SUSPENSION = timedelta(minutes=30)
@@ -38,7 +40,10 @@ class Complaint:
 
 
 def admit(stream: str, sites: Collection[str], *, now: datetime) -> list[Lane]:
-    """Return lanes for the sites that may be worked now and have a connection free for us."""
+    """Return lanes for the sites that may be worked now; where others have all connections, they leave us some soon.
+
+    For a start a lane asks for half of them, so that a second process can begin at once.
+    """
     rows = {row.site: row for row in LaneRow.objects.filter(stream=stream, site__in=sites)}
     admitted = []
     for site in sites:
@@ -46,25 +51,29 @@ def admit(stream: str, sites: Collection[str], *, now: datetime) -> list[Lane]:
         if row and row.suspended_until and row.suspended_until > now:
             continue
         lane = Lane(site, Limits(0, 1))
-        ask(stream, lane, pacing.of_lane(row) if row else Pace(), now=now)
-        if lane.limits.connections:
-            admitted.append(lane)
+        ask(stream, lane, pacing.of_lane(row) if row else Pace(), now=now, part=0.5)
+        admitted.append(lane)
     return admitted
+
+
+def next_question(lane: Lane) -> datetime:
+    """Return when the lane's share is to be asked for once more."""
+    return lane.asked_at + (ASK_EVERY if lane.limits.connections else ASK_IN_VAIN_EVERY)
 
 
 def ask_again(stream: str, lanes: Iterable[Lane], *, now: datetime) -> None:
     """Ask for the shares of lanes once more: others have come or gone, the pace has changed, or the tables have."""
-    due = {lane.site: lane for lane in lanes if now - lane.asked_at >= ASK_EVERY}
+    due = {lane.site: lane for lane in lanes if now >= next_question(lane)}
     rows = {row.site: row for row in LaneRow.objects.filter(stream=stream, site__in=due)} if due else {}
     for site, lane in due.items():
         ask(stream, lane, pacing.of_lane(rows[site]) if site in rows else Pace(), now=now)
 
 
-def ask(stream: str, lane: Lane, pace: Pace, *, now: datetime) -> None:
-    """Set what the lane may do until the next question."""
+def ask(stream: str, lane: Lane, pace: Pace, *, now: datetime, part: float = 1.0) -> None:
+    """Set what the lane may do until the next question; it asks for a part of the connections."""
     shape = shaping.current(now).shape(lane.site)
     rate, most = pacing.limits(pacing.recovered(pace, shape, now), shape)
-    connections = permits.grant(stream, lane.site, _holder(), most, most, now)
+    connections = permits.grant(stream, lane.site, _holder(), ceil(most * part), most, now)
     demand = shape.tls if shape.tls is TlsPolicy.REQUIRED else None
     lane.limits = Limits(connections, shape.mails_per_connection, demand)
     lane.rate = rate

@@ -34,7 +34,8 @@ Answer = TypeVar("Answer")
 
 WINDOW = 500  # messages out at a time, about, over all lanes; after a crash these are unknown
 RENEW_AFTER = 5.0  # seconds without anything to write until leases and shares are renewed
-LINGER = timedelta(seconds=5)  # an idle lane keeps its connections this long
+LINGER = timedelta(seconds=5)  # an idle lane keeps its connections this long …
+LOOK_EVERY = timedelta(seconds=0.5)  # … and looks for more, as another process may have got the wake-up
 COMPLAIN_EVERY = 15.0  # seconds, while the database is away
 ASK_DATABASE_EVERY = 0.5
 STOP_WITHIN = 60.0  # seconds that outcomes are kept at the end while the database does not take them
@@ -86,6 +87,7 @@ class Desk:
                 log.exception("The %s lanes of this process are given up", self.stream)
                 self._lanes.clear()
                 self._lane_of.clear()
+                connection.close()
                 time.sleep(1)
         connection.close()
         self.courier.stop()
@@ -109,11 +111,18 @@ class Desk:
         if not self._lanes and not self._stopping.is_set():
             return self._inbox.get()
         now = timezone.now()
-        moments = [(lane.resumes_at - now).total_seconds() for lane in self._lanes.values() if lane.resumes_at]
+        moments = [(self._next_look(lane) - now).total_seconds() for lane in self._lanes.values()]
         try:
             return self._inbox.get(timeout=max(min([RENEW_AFTER, *moments]), 0.001))
         except queue.Empty:
             return None
+
+    def _next_look(self, lane: Lane) -> datetime:
+        """Return when something is to be done for a lane that gets no news."""
+        if lane.idle_since:
+            return lane.looked_at + LOOK_EVERY
+        asks_at = courtesy.next_question(lane)
+        return min(lane.resumes_at, asks_at) if lane.resumes_at else asks_at
 
     def _cycle(self, deliveries: list[Delivery]) -> None:
         now = timezone.now()
@@ -157,6 +166,8 @@ class Desk:
                 if not run.is_lost:
                     hand.wanted[run.claim] = min(room, run.left)
                     room -= hand.wanted[run.claim]
+            if lane.idle_since and hand.now - lane.looked_at >= LOOK_EVERY:
+                lane.has_more, lane.looked_at = True, hand.now  # maybe
             if room and lane.has_more:
                 hand.rooms[lane.site] = room
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import orjson
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from mailpush.mail.mx import Route
@@ -19,6 +19,7 @@ from sending.delivery.composing import Composers
 from sending.delivery.lanes import Run
 from sending.delivery.parcels import QueuedMessage
 from sending.models import UNROUTED, Batch, Chunk, Status
+from sending.statements import executed
 
 ROUNDED_TO = 10  # seconds: retries due about together share a chunk
 
@@ -101,9 +102,9 @@ def _rounded(moment: datetime) -> datetime:
 # Reading what was claimed
 
 ROWS = """
-SELECT id, batch_id, content_id, recipient, variables, attempts, extract(epoch FROM created_at)::float8
+SELECT id, batch_id, content_id, recipient, variables::text, attempts, extract(epoch FROM created_at)::float8
 FROM sending_message
-WHERE id = ANY(%s) AND status IN ('queued', 'deferred')
+WHERE id = ANY(%(ids)s::bigint[]) AND status IN ('queued', 'deferred')
 """
 
 
@@ -141,12 +142,10 @@ class Loader:
 
 
 def _rows(ids: list[int]) -> dict[int, QueuedMessage]:
-    with connection.cursor() as cursor:
-        cursor.execute(ROWS, [ids])
-        return {
-            pk: QueuedMessage(pk, batch, content, recipient, orjson.loads(variables) if variables else None, *rest)
-            for pk, batch, content, recipient, variables, *rest in cursor.fetchall()
-        }
+    return {
+        pk: QueuedMessage(pk, batch, content, recipient, orjson.loads(variables) if variables else None, tried, created)
+        for pk, batch, content, recipient, variables, tried, created in executed(ROWS, {"ids": ids})
+    }
 
 
 @transaction.atomic
