@@ -7,7 +7,7 @@ keys for as long as the old key stays in the list.
 
 import hmac
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import blake2b, sha256
 
 from django.conf import settings
@@ -30,7 +30,7 @@ class ExpiredToken(BadToken):
 
 def make(purpose: str, number: int, *, today: date) -> str:
     """Return 36 lower-case letters and digits that name `number` (below 2**48) for `purpose`."""
-    body = number.to_bytes(NUMBER_BYTES, "big") + (today - EPOCH).days.to_bytes(2, "big")
+    body = number.to_bytes(NUMBER_BYTES, "big") + _day(today)
     return (body + _mac(_keys()[0], purpose, body)).hex()
 
 
@@ -57,7 +57,19 @@ def read(purpose: str, token: str, *, now: datetime | None = None, lasts: timede
 
 def _mac(key: bytes, purpose: str, body: bytes) -> bytes:
     """Return the keyed BLAKE2b of the body (RFC 7693 section 2.9), which needs no HMAC around it."""
-    return blake2b(body, key=key, person=purpose.encode(), digest_size=MAC_BYTES).digest()
+    mac = _keyed(key, purpose).copy()
+    mac.update(body)
+    return mac.digest()
+
+
+@cache
+def _keyed(key: bytes, purpose: str) -> blake2b:
+    return blake2b(key=key, person=purpose.encode(), digest_size=MAC_BYTES)
+
+
+@lru_cache(maxsize=64)
+def _day(today: date) -> bytes:
+    return (today - EPOCH).days.to_bytes(2, "big")
 
 
 @cache

@@ -7,7 +7,8 @@ how fast a campaign leaves: beside the RSA operation itself little may happen pe
 import base64
 import hashlib
 import re
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -49,8 +50,10 @@ class Signer:
     def __init__(self, domain: str, selector: str, private_key: PrivateKey) -> None:
         if not _NAME.fullmatch(domain) or not _NAME.fullmatch(selector):
             raise BadSigner(f"{selector!r} and {domain!r} must be ASCII domain names.")
-        self._key = private_key
-        algorithm = "rsa" if isinstance(private_key, RSAPrivateKey) else "ed25519"
+        if isinstance(private_key, RSAPrivateKey):
+            algorithm, self._sign = "rsa", partial(_sign_rsa, private_key)
+        else:
+            algorithm, self._sign = "ed25519", partial(_sign_ed25519, private_key)
         self._prefix = (
             f"DKIM-Signature: v=1; a={algorithm}-sha256; c=relaxed/relaxed;\r\n\td={domain};\r\n\ts={selector}; t="
         ).encode()
@@ -64,33 +67,40 @@ class Signer:
 
         :raises NothingToSign: there is no From field.
         """
-        return self.sign_canonical(canonical_headers(headers), known_body_hash or body_hash(body), now=now)
+        mail = canonical_headers(headers), known_body_hash or body_hash(body)
+        return self.sign_canonical([mail], now=now)[0]
 
-    def sign_canonical(self, fields: "CanonicalFields", body_hash: bytes, *, now: int) -> bytes:
-        """Return the finished DKIM-Signature field for headers that were made canonical before.
+    def sign_canonical(self, mails: Sequence[tuple["CanonicalFields", bytes]], *, now: int) -> list[bytes]:
+        """Return the finished DKIM-Signature fields of mails, of each its canonical headers and its body's hash.
 
         :raises NothingToSign: there is no From field.
         """
+        begun = [self._begun(fields, body_hash, now) for fields, body_hash in mails]
+        # Every fold in the field is ours, so this is all that relaxed canonicalisation does to it.
+        signed = [
+            fields.octets + b"dkim-signature:" + field[16:].replace(FOLD, b" ")
+            for field, (fields, _) in zip(begun, mails, strict=True)
+        ]
+        # One after the other: what signs stays in the processor's caches, and so does what composes.
+        signatures = [self._sign(octets) for octets in signed]
+        return [field + _folded(signature) for field, signature in zip(begun, signatures, strict=True)]
+
+    def _begun(self, fields: "CanonicalFields", body_hash: bytes, now: int) -> bytes:
+        """Return the field up to the signature."""
         if b"from" not in fields.names:
             raise NothingToSign("The mail has no From field.")
         # Signed once more than there is: a second From added on the way breaks the signature.
-        unsigned = b"%b%d;\r\n\th=%b;\r\n\tbh=%b;\r\n\tb=" % (
-            self._prefix,
-            now,
-            _folded_names((*fields.names, b"from")),
-            body_hash,
-        )
-        # Every fold in the field is ours, so this is all that relaxed canonicalisation does to it.
-        own = b"dkim-signature:" + unsigned[16:].replace(FOLD, b" ")
-        signature = base64.b64encode(self._sign(fields.octets + own))
-        lines = [signature[at : at + LINE_LENGTH] for at in range(0, len(signature), LINE_LENGTH)]
-        return unsigned + FOLD.join(lines) + b"\r\n"
+        names = _folded_names((*fields.names, b"from"))
+        return b"%b%d;\r\n\th=%b;\r\n\tbh=%b;\r\n\tb=" % (self._prefix, now, names, body_hash)
 
-    def _sign(self, signed: bytes) -> bytes:
-        if isinstance(self._key, RSAPrivateKey):
-            return self._key.sign(signed, _RSA_PADDING, _SHA256)
-        # RFC 8463 section 3: Ed25519 signs the SHA-256 of the data, not the data.
-        return self._key.sign(hashlib.sha256(signed).digest())
+
+def _sign_rsa(key: RSAPrivateKey, signed: bytes) -> bytes:
+    return key.sign(signed, _RSA_PADDING, _SHA256)
+
+
+def _sign_ed25519(key: Ed25519PrivateKey, signed: bytes) -> bytes:
+    """Sign as RFC 8463 section 3 has it: the SHA-256 of the data, not the data."""
+    return key.sign(hashlib.sha256(signed).digest())
 
 
 def body_hash(body: bytes) -> bytes:
@@ -142,6 +152,11 @@ def canonical_headers(headers: bytes) -> CanonicalFields:
             names.append(name)
             fields.append(b"%b:%b\r\n" % (name, value.strip(b" ")))
     return CanonicalFields(tuple(names), b"".join(fields))
+
+
+def _folded(signature: bytes) -> bytes:
+    encoded = base64.b64encode(signature)
+    return FOLD.join([encoded[at : at + LINE_LENGTH] for at in range(0, len(encoded), LINE_LENGTH)]) + b"\r\n"
 
 
 @lru_cache(maxsize=1024)

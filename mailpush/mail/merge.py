@@ -85,6 +85,11 @@ class Body:
         self._add(html)
         self._pieces.append(b"\r\n%b--\r\n" % mark)
 
+    @property
+    def size(self) -> int:
+        """Return about how many bytes a body has."""
+        return sum(map(len, self._pieces)) + sum(block.size for _, block in self._blocks)
+
     def render(self, values: Mapping[str, str]) -> tuple[bytes, bytes]:
         """Return the body for one recipient, ending in CRLF, and its hash as `Signer.sign` takes it."""
         pieces = self._pieces.copy()
@@ -120,6 +125,7 @@ class _Base64:
         self._escape = form.prepare
         self._slots = form.slots
         self._parts = [_crlf(part) for part in form.parts]
+        self.size = sum(map(len, self._parts)) * 4 // 3
 
     def render(self, values: Mapping[str, str]) -> bytes:
         parts = self._parts.copy()

@@ -6,7 +6,7 @@ transfer encoding and one signature (an RSA-2048 signature costs more than all t
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -52,6 +52,7 @@ class ContentComposer:
         self._parts: Callable[[QueuedMessage], Parts]
         if content.kind == Content.Kind.MIME:
             submitted = _submitted(bodies.load(content))
+            self.size = len(submitted.body)
             self._link = self._link_fields(is_offered=unsubscribe.is_offered(content, submitted.headers))
             self._parts = lambda message: self._with_link(submitted, message)
         else:
@@ -59,22 +60,30 @@ class ContentComposer:
             self._compile(content)
             self._parts = self._merged
 
-    def compose(self, message: QueuedMessage, *, now: datetime) -> Letter:
-        """Return the finished mail of one message.
+    def compose(self, messages: Sequence[QueuedMessage], *, now: datetime) -> list[Letter]:
+        """Return the finished mails; several at once take less time than one after the other.
 
-        :raises ValueError: its recipient or a variable cannot stand in a mail.
+        :raises ValueError: a recipient or a variable cannot stand in a mail.
         """
-        headers, fields, body, body_hash, may_start_with_dots = self._parts(message)
-        signature = self._signer.sign_canonical(fields, body_hash, now=int(now.timestamp()))
+        mails = [self._parts(message) for message in messages]
+        signatures = self._signer.sign_canonical(
+            [(mail.fields, mail.body_hash) for mail in mails], now=int(now.timestamp())
+        )
+        return [
+            self._letter(message, mail, signature, now)
+            for message, mail, signature in zip(messages, mails, signatures, strict=True)
+        ]
+
+    def _letter(self, message: QueuedMessage, mail: Parts, signature: bytes, now: datetime) -> Letter:
         trace = return_path.trace(message.pk, now=now)
         return Letter(
             return_path.envelope_sender(trace, domain=self._domain) if self._is_random else self._sender,
             message.recipient,
-            b"%b%b%b\r\n%b" % (return_path.trace_field(trace), signature, headers, body),
+            b"%b%b%b\r\n%b" % (return_path.trace_field(trace), signature, mail.headers, mail.body),
             return_path.wishes(trace, message.recipient),
-            smtputf8=not headers.isascii(),
+            smtputf8=not mail.headers.isascii(),
             has_good_lines=True,
-            may_start_with_dots=may_start_with_dots,
+            may_start_with_dots=mail.may_start_with_dots,
         )
 
     def _compile(self, content: Content) -> None:
@@ -87,6 +96,7 @@ class ContentComposer:
         fixed += compose.header("MIME-Version", "1.0") + self._body.headers
         message_id = return_path.message_id_header("%(token)b", domain=self._domain).encode()
         own = b"To: %(to)b\r\nSubject: %(subject)b\r\nDate: %(date)b\r\nMessage-ID: " + message_id + b"\r\n"
+        self.size = self._body.size
         self._head = Head(own + self._link + form(fixed))
 
     def _merged(self, message: QueuedMessage) -> Parts:
@@ -139,11 +149,12 @@ class Broken:
     """Stands for a content that cannot be composed: its key or its stored text is missing."""
 
     source_ips: tuple[str, ...] = ()
+    size = 0
 
     def __init__(self, problem: Exception) -> None:
         self._problem = problem
 
-    def compose(self, message: QueuedMessage, *, now: datetime) -> Letter:  # noqa: ARG002 - as every composer
+    def compose(self, messages: Sequence[QueuedMessage], *, now: datetime) -> list[Letter]:  # noqa: ARG002 - as all do
         raise self._problem
 
 

@@ -1,5 +1,7 @@
 """What goes to the courier and what comes back."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol, Self
 
@@ -44,20 +46,24 @@ class QueuedMessage(NamedTuple):
 class Composer(Protocol):
     """Makes the mails of one content; knows nothing of the database any more.
 
-    `source_ips` are dedicated to its sender: the mails leave from one of them; none leaves it to the stream.
+    `source_ips` are dedicated to its sender: the mails leave from one of them; none leaves it to the stream. `size` is
+    about that of a mail in bytes.
     """
 
     source_ips: tuple[str, ...]
+    size: int
 
-    def compose(self, message: QueuedMessage, *, now: datetime) -> Letter: ...
+    def compose(self, messages: Sequence[QueuedMessage], *, now: datetime) -> list[Letter]: ...
 
 
-class Parcel(NamedTuple):
-    """One message on its way: composed when a connection is free for it, reported exactly once."""
+@dataclass(slots=True, eq=False)
+class Parcel:
+    """One message on its way: composed when a connection is about to be free for it, reported exactly once."""
 
     message: QueuedMessage
     route: Route
     composer: Composer
+    letter: Letter | None = None
 
 
 class Delivery(NamedTuple):

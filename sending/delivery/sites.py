@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 
 from mailpush.mail.client import ConnectionLost, Letter, Session, Step
 from mailpush.mail.replies import SHUTTING_DOWN, Reply
@@ -16,6 +17,9 @@ from sending.delivery.parcels import Delivery, Parcel
 
 log = logging.getLogger(__name__)
 
+# Mails that are composed together, which takes less time; but the loop does nothing else meanwhile, and they lie in
+# memory until connections are free for them.
+COMPOSED_AT_ONCE, BYTES_AT_ONCE = 48, 1_000_000
 IDLE_SECONDS = 5.0  # a connection waits this long for the next mail
 
 Report = Callable[[Delivery], None]
@@ -102,6 +106,24 @@ class Site:
         is_too_many = len(self._connections) > self._limits.connections
         return None if is_spent or is_too_many or link.key not in self._waiting else self._pop(link.key)
 
+    def compose(self, parcel: Parcel) -> None:
+        """Compose the parcel, and with it some that wait behind it.
+
+        :raises Exception: it cannot be composed.
+        """
+        most = min(COMPOSED_AT_ONCE, BYTES_AT_ONCE // (parcel.composer.size + 1))
+        behind = islice(self._waiting.get(parcel.route.key, ()), max(most - 1, 0))
+        some = [parcel, *(each for each in behind if each.composer is parcel.composer and each.letter is None)]
+        now = datetime.now(UTC)
+        try:
+            letters = parcel.composer.compose([each.message for each in some], now=now)
+        except Exception:
+            if len(some) == 1:
+                raise
+            letters = parcel.composer.compose([parcel.message], now=now)
+        for each, letter in zip(some, letters, strict=False):
+            each.letter = letter
+
     def _put_back(self, parcel: Parcel) -> None:
         self._waiting.setdefault(parcel.route.key, deque()).appendleft(parcel)
 
@@ -151,7 +173,6 @@ class Link:
         self.host = host
         self.key = key
         self.ahead: Parcel | None = None  # its commands have gone out with the mail before
-        self._letter: Letter | None = None  # of the parcel ahead
         self._site = site
 
     def may_carry(self, parcel: Parcel, most: int) -> bool:
@@ -167,14 +188,13 @@ class Link:
         """
         began = time.monotonic()
         is_reused = self.session.sent_count > 0
-        letter = self._letter if parcel is self.ahead else self._write(parcel)
-        self.ahead = self._letter = None
-        if letter is None:
+        self.ahead = None
+        if (letter := self._letter(parcel)) is None:
             return True
         reply: Reply | None = None
         problem = ""
         try:
-            reply, step, _ = await self.session.transfer(letter, self._write_ahead)
+            reply, step, _ = await self.session.transfer(letter, self._letter_ahead)
             if is_reused and reply.code == SHUTTING_DOWN and step is not Step.END_OF_DATA:
                 return False
         except ConnectionLost as lost:
@@ -185,20 +205,22 @@ class Link:
         self._site.report(Delivery(parcel.message.pk, reply, problem, self.host, self.session.is_encrypted, seconds))
         return True
 
-    def _write_ahead(self) -> Letter | None:
-        """Compose what comes next while the server is busy with what goes now."""
+    def _letter_ahead(self) -> Letter | None:
+        """Return what comes next, while the server is busy with what goes now."""
         parcel = self._site.following(self)
-        if parcel is not None and (letter := self._write(parcel)) is not None:
-            self.ahead, self._letter = parcel, letter
-        return self._letter
-
-    def _write(self, parcel: Parcel) -> Letter | None:
-        """Return the finished letter; where it cannot be made, that is reported."""
-        try:
-            return parcel.composer.compose(parcel.message, now=datetime.now(UTC))
-        except Exception as error:
-            log.exception("Message %s", parcel.message.pk)
-            problem = f"could not be composed: {error!r}"
-            delivery = Delivery(parcel.message.pk, None, problem, self.host, self.session.is_encrypted, 0.0)
-            self._site.report(delivery)
+        if parcel is None or (letter := self._letter(parcel)) is None:
             return None
+        self.ahead = parcel
+        return letter
+
+    def _letter(self, parcel: Parcel) -> Letter | None:
+        """Return the finished letter; where it cannot be made, that is reported."""
+        if parcel.letter is None:
+            try:
+                self._site.compose(parcel)
+            except Exception as error:
+                log.exception("Message %s", parcel.message.pk)
+                problem = f"could not be composed: {error!r}"
+                delivery = Delivery(parcel.message.pk, None, problem, self.host, self.session.is_encrypted, 0.0)
+                self._site.report(delivery)
+        return parcel.letter
