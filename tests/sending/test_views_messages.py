@@ -224,8 +224,8 @@ class TestMail:
 
         mail = owner_client.get(url("message", message)).context["mail"]
 
-        assert (mail.subject, mail.text, mail.html) == ("你好", text, html)
-        assert owner_client.get(url("message-html", message)).content.decode() == html
+        assert (mail.subject, mail.text.rstrip(), mail.html.rstrip()) == ("你好", text, html)
+        assert owner_client.get(url("message-html", message)).content.decode().rstrip() == html
 
 
 class TestWait:
