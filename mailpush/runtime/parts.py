@@ -14,11 +14,7 @@ from mailpush.runtime.embedded import Server
 PYTHON = (sys.executable, "-W", "ignore:You're running the worker with superuser")
 MANAGE = (*PYTHON, str(settings.BASE_DIR / "manage.py"))
 CELERY = (*PYTHON, "-m", "celery", "--quiet", "--app", "mailpush")
-WORKER = (*CELERY, "worker", "--without-gossip", "--without-mingle", "--without-heartbeat", "--pool", "threads")
-
-BATCH_THREADS = 24  # lanes that one process delivers at a time; they wait for the network most of it
-TRIGGER_THREADS = 24
-BACKGROUND_THREADS = 4
+WORKER = (*CELERY, "worker", "--without-gossip", "--without-mingle", "--without-heartbeat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +50,12 @@ def database_part(server: Server) -> Part:
 
 def parts() -> list[Part]:
     """Return everything that runs beside the databases."""
-    batch = [
-        _worker(f"batch-{number}", "batch", BATCH_THREADS, patience=10)
-        for number in range(1, settings.MAILPUSH_WORKERS + 1)
-    ]
+    batch = [_worker(f"batch-{number}", "batch", patience=10) for number in range(1, settings.MAILPUSH_WORKERS + 1)]
     return [
         *_commands(),
         *batch,
-        _worker("trigger", "trigger", TRIGGER_THREADS, patience=10),
-        _worker("background", "background", BACKGROUND_THREADS, patience=10),
+        _worker("trigger", "trigger", patience=10),
+        _worker("background", "background", patience=10),
         Part("beat", (*CELERY, "beat", "--pidfile=", "--loglevel", "WARNING")),
     ]
 
@@ -82,6 +75,6 @@ def _commands() -> list[Part]:
     ]
 
 
-def _worker(name: str, queue: str, threads: int, *, patience: float) -> Part:
-    options = ("-Q", queue, "--concurrency", str(threads), "-n", f"{name}@%h", "--loglevel", "INFO")
+def _worker(name: str, queue: str, *, patience: float) -> Part:
+    options = ("-Q", queue, "-n", f"{name}@%h", "--loglevel", "INFO")
     return Part(name, (*WORKER, *options), patience=patience)
