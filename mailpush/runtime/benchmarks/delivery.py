@@ -42,7 +42,7 @@ def run(recipients: int, processes: str, rounds: int, scenario: str, *, peers: b
     """Measure batches to servers that take everything and beside the peers, or one of the other scenarios."""
     if scenario == "plain":
         return _plain(recipients, processes, rounds, peers=peers)
-    chosen = {"smart": scenarios.smart, "fair": scenarios.fair}[scenario]
+    chosen = {"smart": scenarios.smart, "fair": scenarios.fair, "trigger": scenarios.trigger}[scenario]
     return chosen(recipients, max(numbers(processes)))
 
 

@@ -2,12 +2,14 @@
 
 import time
 from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from django.db.models import Sum
+from django.utils import timezone
 
 from mailpush.runtime.benchmarks import departures
-from mailpush.runtime.benchmarks.campaign import Customer, customer, make_list, press_send
+from mailpush.runtime.benchmarks.campaign import PLACES, Customer, customer, make_list, press_send
 from mailpush.runtime.benchmarks.departures import POLL, workers
 from mailpush.runtime.benchmarks.haste import haste
 from mailpush.runtime.benchmarks.measured import Measured
@@ -15,15 +17,17 @@ from mailpush.runtime.benchmarks.outside import Sink, world
 from mailpush.runtime.benchmarks.processes import cpu_seconds, database_pids
 from mailpush.runtime.smartsink.fates import Fate
 from mailpush.runtime.smartsink.servers import DISTANT, HEALTHY, PROVIDERS, UNPLEASANT
-from sending.models import Batch, Event
-from sending.services import batches
+from sending.acceptance import Addressee
+from sending.models import Batch, Event, Message, Status
+from sending.services import batches, sends
 
 # One in so many has the fate; their number has no divisor in common with that of the providers.
 FATES = (Fate.ACCEPT,) * 84 + (
     *(Fate.LATER, Fate.LATER, Fate.BUSY, Fate.RATE, Fate.DROP, Fate.SLOW),
     *(Fate.GONE, Fate.GONE, Fate.GONE, Fate.SPAM, Fate.FULL, Fate.LATER, Fate.GONE),
 )
-WITHIN = 60.0  # seconds without a mail at the healthy server
+WITHIN = 60.0  # seconds without a mail at a server that takes everything
+CODES, CODE_EVERY = 200, 0.05  # triggered mails, and seconds between them
 DISTANT_SHARE = 10  # the distant server gets one mail in so many, for it is slower by as much
 
 
@@ -75,6 +79,64 @@ def _wait_until_over(batch: Batch) -> None:
             seen, moved_at = settled, time.monotonic()
         if time.monotonic() - moved_at > departures.GIVE_UP_AFTER:
             raise departures.Stuck(f"{settled} of {batch.total} were settled, then nothing moved.")
+
+
+# Trigger: codes beside a campaign
+
+
+def trigger(recipients: int, processes: int) -> Measured:
+    """Measure how long triggered mails take from acceptance to the server's answer while a batch leaves."""
+    with world() as sink:
+        sender = customer()
+        readers = make_list(sender.account, recipients, name="readers")
+        with workers(processes):
+            sink.expect()
+            batch = press_send(sender, readers)
+            sink.wait_for(1, within=WITHIN)
+            codes = list(_codes(sender, batch))
+            seconds = sorted(_seconds_of(codes))
+    return Measured(
+        {
+            "recipients": recipients,
+            "triggered": len(codes),
+            "batch_settled_meanwhile": batch.delivered,
+            "p50_s": round(seconds[len(seconds) // 2], 3),
+            "p99_s": round(seconds[len(seconds) * 99 // 100], 3),
+            "longest_s": round(seconds[-1], 3),
+        },
+        [
+            f"{processes} delivery processes for the batch; a triggered mail every {CODE_EVERY * 1000:.0f} ms, one by one."
+        ],
+    )
+
+
+def _codes(sender: Customer, batch: Batch) -> Iterator[int]:
+    """Send mails with codes until there are enough or the batch is over; yield their ids."""
+    text = sends.Body("Your code", text="It is 123456.")
+    for number in range(CODES):
+        to = Addressee(f"reader-{number}@{PLACES[number % len(PLACES)]}")
+        wanted = sends.Wanted(sender.trigger_sender.address, [to], body=text)
+        yield sends.send(wanted, by=sender.actor, now=timezone.now())[0].message_id
+        time.sleep(CODE_EVERY)
+        batch.refresh_from_db()
+        if batch.is_over:
+            return
+
+
+def _seconds_of(codes: Collection[int]) -> list[float]:
+    """Return how long the messages took, once all are delivered.
+
+    :raises Stuck: not all are.
+    """
+    delivered = Event.objects.filter(message_id__in=codes, status=Status.DELIVERED)
+    end = time.monotonic() + WITHIN
+    while delivered.count() < len(codes):
+        if time.monotonic() > end:
+            raise departures.Stuck(f"{delivered.count()} of {len(codes)} triggered mails were delivered.")
+        time.sleep(POLL)
+    at = dict(delivered.values_list("message_id", "at"))
+    accepted = Message.objects.filter(pk__in=codes).values_list("pk", "created_at")
+    return [(at[pk] - since).total_seconds() for pk, since in accepted]
 
 
 # Fair: one is healthy, the others take up time and connections

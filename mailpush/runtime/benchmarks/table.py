@@ -22,7 +22,13 @@ BENCHMARKS = {
     "delivery": Benchmark(
         "a batch from its list to the last outcome",
         delivery.run,
-        {"recipients": 20_000, "processes": "1,2", "rounds": 1, "scenario": ("plain", "smart", "fair"), "peers": None},
+        {
+            "recipients": 20_000,
+            "processes": "1,2",
+            "rounds": 1,
+            "scenario": ("plain", "smart", "fair", "trigger"),
+            "peers": None,
+        },
         delivery.needs,
     ),
     "submission": Benchmark("messages accepted over SMTP", submission.run, {"messages": 20_000, "clients": 20}),

@@ -68,6 +68,14 @@ def test_delivery_beside_difficult_servers():
     assert min(numbers["ratio"], numbers["distant_ratio"]) > 0
 
 
+def test_triggered_mail_beside_a_batch():
+    run = bench("delivery", "--recipients", "500", "--processes", "1", "--scenario", "trigger", "--json")
+
+    assert run.returncode == 0, run.stderr
+    numbers = json.loads(run.stdout.splitlines()[-1])
+    assert 0 < numbers["p50_s"] <= numbers["p99_s"] <= numbers["longest_s"]
+
+
 @pytest.mark.parametrize("processes", ["", "two", "0", "1,-2"])
 def test_a_wrong_number_of_processes_is_refused(processes):
     run = bench("delivery", "--processes", processes)
