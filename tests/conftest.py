@@ -1,6 +1,7 @@
 """The servers tests talk to: an embedded PostgreSQL and Valkey of their own, unless addresses are given.
 
-They start with the first test that needs them and stop at the end; what they held goes with them.
+They start with the first test that needs them and stop at the end; what they held goes with them. Each process of a
+run has its own.
 """
 
 import json
@@ -9,6 +10,7 @@ import shutil
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +29,23 @@ UNSAFE_BUT_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_write
 # Processes that tests start are not test runs themselves: they must not find the developer's own data.
 GIVEN_FOLDER = os.environ.get("MAILPUSH_DATA_DIR")
 os.environ["MAILPUSH_DATA_DIR"] = str(settings.MAILPUSH_DATA_DIR)
+
+MOST_PROCESSES = 8  # the longest file takes longer than an eighth of all
+
+
+def pytest_xdist_auto_num_workers(config):
+    """As many processes as there are cores, for a file is the work of one; a single file runs in this process."""
+    if settings.DATABASE_URL or not settings.EMBEDDED_VALKEY:  # servers that are given have room for one
+        return 0
+    names = {argument.partition("::")[0] for argument in config.args}
+    if len(names) == 1 and Path(*names).is_file():
+        return 0
+    return min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+
+
+def pytest_xdist_setupnodes(config, specs):
+    for spec in specs:
+        spec.env["MAILPUSH_DATA_DIR"] = str(settings.MAILPUSH_DATA_DIR / spec.id)
 
 
 def pytest_unconfigure(config):

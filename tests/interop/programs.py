@@ -18,7 +18,8 @@ import dns.zone
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-HOST = "127.0.0.1"
+from tests.ports import HOST, free_port
+
 PATIENCE = 30  # seconds for a start or a reload
 SBIN = "/usr/sbin:/sbin"  # where Debian keeps servers; not on everybody's path
 
@@ -36,11 +37,6 @@ def program(name: str) -> str:
 def must_be_root(why: str) -> None:
     if os.geteuid():
         pytest.skip(why)
-
-
-def free_port() -> int:
-    with socket.create_server((HOST, 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 class Program:

@@ -17,7 +17,8 @@ from recipients.models import Suppression
 from sending import return_path, tasks
 from sending.models import Batch, Event, Message, Returned, Status
 from tests.factories import BatchFactory, MessageFactory
-from tests.interop.programs import HOST, free_port, program
+from tests.interop.programs import program
+from tests.ports import HOST, free_port
 from tests.sending.returning import about
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]

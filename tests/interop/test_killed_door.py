@@ -20,7 +20,8 @@ from django.utils import timezone
 from domains.services.domains import add_key
 from sending.models import Message
 from tests.factories import SenderFactory
-from tests.interop.programs import HOST, Program, free_port, program
+from tests.interop.programs import Program, program
+from tests.ports import HOST, free_port
 from tests.sending.door_kit import Program as MailProgram
 from tests.sending.door_kit import mail_from, password_for
 

@@ -3,7 +3,6 @@
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+
+from tests.ports import free_port
 
 COMES_UP_WITHIN = 110  # seconds; the first start installs packages and makes the databases
 
@@ -93,22 +94,11 @@ def wait_until(is_so, why=lambda: "", seconds=30):
         time.sleep(0.2)
 
 
-def _free_ports(count):
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for each in held:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in held]
-    finally:
-        for each in held:
-            each.close()
-
-
 @pytest.fixture(scope="module")
 def up():
     # Not below pytest's folder: each run of pytest closes it to other users again, and PostgreSQL may be one.
     with tempfile.TemporaryDirectory(prefix="mailpush-up-") as folder:
-        up = Up(Path(folder) / "data", _free_ports(3))
+        up = Up(Path(folder) / "data", [free_port() for _ in range(3)])
         try:
             up.start()
             yield up
