@@ -1,4 +1,4 @@
-"""Bodies as JSON, bounded."""
+"""Bodies as JSON, bounded, and of the shape that a call has."""
 
 import json
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
 from accounts.api.errors import Problem
+from accounts.api.fields import Shape
 
 BODY_BYTES = 32 * 1024 * 1024  # attachments of 15 MB in base64, with bodies of 1 MB and a thousand recipients
 
@@ -24,6 +25,13 @@ class Json(BaseParser):
             return json.loads(raw_body(parser_context["request"]), parse_constant=_refuse)
         except (ValueError, RecursionError) as error:
             raise ParseError(_("The body is not JSON: %(why)s") % {"why": error}, code="malformed_json") from error
+
+
+def wanted(shape: type[Shape], request: Request) -> dict[str, Any]:
+    """Return what the body says is wanted."""
+    wanted = shape(data=request.data)
+    wanted.is_valid(raise_exception=True)
+    return dict(wanted.validated_data)
 
 
 def raw_body(request: Request) -> bytes:

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api import paging
+from accounts.api import bodies, paging
 from accounts.api.fields import Shape, Text
 from accounts.api.schema import asked_as, page_of, shown_as
 from accounts.api.views import ApiView, repeatable
@@ -119,9 +119,7 @@ class Domains(ApiView):
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        wanted = AddDomain(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        domain, _advice = domains.create(wanted.validated_data["name"], by=self.actor, now=timezone.now())
+        domain, _advice = domains.create(bodies.wanted(AddDomain, request)["name"], by=self.actor, now=timezone.now())
         return Response(DomainDetail(domain).data, status=201)
 
 

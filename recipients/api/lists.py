@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api import paging
+from accounts.api import bodies, paging
 from accounts.api.fields import Shape, Text
 from accounts.api.schema import asked_as, page_of, shown_as
 from accounts.api.views import ApiView, repeatable
@@ -199,9 +199,7 @@ class Lists(ApiView):
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        wanted = DescribeList(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        made = lists.create(**wanted.validated_data, by=self.actor, now=timezone.now())
+        made = lists.create(**bodies.wanted(DescribeList, request), by=self.actor, now=timezone.now())
         return Response(ListDetail(made).data, status=201)
 
 
@@ -226,9 +224,7 @@ class ListView(OwnList):
     @repeatable
     def put(self, request: Request, pk: int) -> Response:
         current = self.list(pk)
-        wanted = DescribeList(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        return Response(ListDetail(lists.edit(current, **wanted.validated_data, by=self.actor)).data)
+        return Response(ListDetail(lists.edit(current, **bodies.wanted(DescribeList, request), by=self.actor)).data)
 
     @extend_schema(operation_id="lists_delete", summary="Delete a list with everybody on it", responses={204: None})
     @repeatable
@@ -261,9 +257,8 @@ class Recipients(OwnList):
     @repeatable
     def post(self, request: Request, pk: int) -> Response:
         current = self.list(pk)
-        wanted = AddRecipients(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        added = many.add(current, wanted.validated_data["recipients"], by=self.actor, now=timezone.now())
+        wanted = bodies.wanted(AddRecipients, request)
+        added = many.add(current, wanted["recipients"], by=self.actor, now=timezone.now())
         return Response(AddedRecipients(added).data)
 
 
@@ -281,9 +276,8 @@ class RecipientView(OwnList):
     @repeatable
     def put(self, request: Request, pk: int, recipient_pk: int) -> Response:
         current = self.recipient(pk, recipient_pk)
-        wanted = ChangeRecipient(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        return Response(RecipientDetail(recipients.edit(current, **wanted.validated_data, by=self.actor)).data)
+        wanted = bodies.wanted(ChangeRecipient, request)
+        return Response(RecipientDetail(recipients.edit(current, **wanted, by=self.actor)).data)
 
     @extend_schema(operation_id="recipients_delete", summary="Take a recipient off the list", responses={204: None})
     @repeatable

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api import paging
+from accounts.api import bodies, paging
 from accounts.api.fields import Shape, Text
 from accounts.api.schema import asked_as, page_of, shown_as
 from accounts.api.views import ApiView, repeatable
@@ -92,9 +92,8 @@ class Suppressions(ApiView):
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        wanted = AddSuppressions(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        return Response({"added": suppressions.add(**wanted.validated_data, by=self.actor, now=timezone.now())})
+        wanted = bodies.wanted(AddSuppressions, request)
+        return Response({"added": suppressions.add(**wanted, by=self.actor, now=timezone.now())})
 
 
 class SuppressionView(ApiView):

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api import paging
+from accounts.api import bodies, paging
 from accounts.api.fields import Id, Shape, Text
 from accounts.api.schema import asked_as, page_of, shown_as
 from accounts.api.views import ApiView, repeatable
@@ -99,9 +99,7 @@ class Senders(ApiView):
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        shape = AddSender(data=request.data)
-        shape.is_valid(raise_exception=True)
-        wanted = shape.validated_data
+        wanted = bodies.wanted(AddSender, request)
         domain_id = int(wanted.pop("domain"))
         sender = senders.create(
             wanted.pop("account_part"), domain_id=domain_id, **wanted, by=self.actor, now=timezone.now()
@@ -125,9 +123,8 @@ class SenderView(ApiView):
     @repeatable
     def patch(self, request: Request, pk: int) -> Response:
         sender = self.sender(pk)
-        wanted = ChangeSender(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        reply_addresses.change(sender, wanted.validated_data["reply_to"], by=self.actor, now=timezone.now())
+        wanted = bodies.wanted(ChangeSender, request)
+        reply_addresses.change(sender, wanted["reply_to"], by=self.actor, now=timezone.now())
         return Response(SenderDetail(self.sender(pk)).data)
 
     @extend_schema(operation_id="senders_delete", summary="Delete a sender address", responses={204: None})
@@ -153,9 +150,7 @@ class SenderSmtp(SenderView):
     @repeatable
     def put(self, request: Request, pk: int) -> Response:
         sender = self.sender(pk)
-        wanted = SetSmtpPassword(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        password = wanted.validated_data.get("password")
+        password = bodies.wanted(SetSmtpPassword, request).get("password")
         if password is None:
             password = senders.generate_smtp_password(sender, by=self.actor)
         else:

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api import paging
+from accounts.api import bodies, paging
 from accounts.api.fields import Shape, Text
 from accounts.api.schema import asked_as, page_of, shown_as
 from accounts.api.views import ApiView, repeatable
@@ -45,9 +45,7 @@ class Tags(ApiView):
     @extend_schema(operation_id="tags_create", summary="Create a tag", request=NameTag, responses={201: TagDetail})
     @repeatable
     def post(self, request: Request) -> Response:
-        wanted = NameTag(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        tag = tags.create(wanted.validated_data["name"], by=self.actor, now=timezone.now())
+        tag = tags.create(bodies.wanted(NameTag, request)["name"], by=self.actor, now=timezone.now())
         return Response(TagDetail(tag).data, status=201)
 
 
@@ -67,9 +65,7 @@ class TagView(ApiView):
     @repeatable
     def put(self, request: Request, pk: int) -> Response:
         tag = self.tag(pk)
-        wanted = NameTag(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        tags.rename(tag, wanted.validated_data["name"], by=self.actor)
+        tags.rename(tag, bodies.wanted(NameTag, request)["name"], by=self.actor)
         return Response(TagDetail(self.tag(pk)).data)
 
     @extend_schema(operation_id="tags_delete", summary="Delete a tag", responses={204: None})

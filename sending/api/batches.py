@@ -12,7 +12,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api import paging
+from accounts.api import bodies, paging
 from accounts.api.fields import Id, Shape, Text
 from accounts.api.schema import asked_as, page_of, shown_as
 from accounts.api.views import ApiView, repeatable
@@ -143,10 +143,9 @@ class Batches(ApiView):
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        shape = OrderBatch(data=request.data)
-        shape.is_valid(raise_exception=True)
+        wanted = bodies.wanted(OrderBatch, request)
         ip_protection.must_be_allowed(self.actor.account, self.actor.ip)
-        batch = batches.order(self._order(shape.validated_data), by=self.actor, now=timezone.now())
+        batch = batches.order(self._order(wanted), by=self.actor, now=timezone.now())
         return Response(BatchDetail(batch).data, status=202)
 
     def _order(self, wanted: dict[str, Any]) -> batches.Order:
@@ -250,9 +249,7 @@ class BatchSendToRest(BatchView):
     @repeatable
     def post(self, request: Request, pk: int) -> Response:
         batch = self.batch(pk)
-        wanted = SendToRest(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        again = rests.send(batch, **wanted.validated_data, by=self.actor, now=timezone.now())
+        again = rests.send(batch, **bodies.wanted(SendToRest, request), by=self.actor, now=timezone.now())
         return Response(BatchDetail(again).data, status=202)
 
 

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api import paging
+from accounts.api import bodies, paging
 from accounts.api.fields import Shape, Text
 from accounts.api.schema import asked_as, page_of, shown_as
 from accounts.api.views import ApiView, repeatable
@@ -156,9 +156,7 @@ class Webhooks(ApiView):
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        wanted = DescribeWebhook(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        webhook = webhooks.create(**wanted.validated_data, by=self.actor, now=timezone.now())
+        webhook = webhooks.create(**bodies.wanted(DescribeWebhook, request), by=self.actor, now=timezone.now())
         return Response(NewWebhook(webhook).data, status=201)
 
 
@@ -183,9 +181,7 @@ class WebhookView(OwnWebhook):
     @repeatable
     def put(self, request: Request, pk: int) -> Response:
         webhook = self.webhook(pk)
-        wanted = DescribeWebhook(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        webhooks.change(webhook, **wanted.validated_data, by=self.actor)
+        webhooks.change(webhook, **bodies.wanted(DescribeWebhook, request), by=self.actor)
         return self.shown(pk)
 
     @extend_schema(

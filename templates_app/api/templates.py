@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api import paging
+from accounts.api import bodies, paging
 from accounts.api.fields import Shape, Text
 from accounts.api.schema import asked_as, page_of, shown_as
 from accounts.api.views import ApiView, repeatable
@@ -127,9 +127,7 @@ class Templates(ApiView):
     )
     @repeatable
     def post(self, request: Request) -> Response:
-        wanted = WriteTemplate(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        template = templates.create(Draft(**wanted.validated_data), by=self.actor, now=timezone.now())
+        template = templates.create(Draft(**bodies.wanted(WriteTemplate, request)), by=self.actor, now=timezone.now())
         return Response(TemplateDetail(template).data, status=201)
 
 
@@ -150,9 +148,7 @@ class TemplateView(ApiView):
     @repeatable
     def put(self, request: Request, pk: int) -> Response:
         template = self.template(pk)
-        shape = ChangeTemplate(data=request.data)
-        shape.is_valid(raise_exception=True)
-        wanted = dict(shape.validated_data)
+        wanted = bodies.wanted(ChangeTemplate, request)
         seen = wanted.pop("version")
         templates.edit(template, Draft(**wanted), seen=seen, by=self.actor, now=timezone.now())
         return self.shown(pk)
