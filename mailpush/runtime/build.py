@@ -15,20 +15,18 @@ from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 
 from mailpush.runtime import npm
+from mailpush.runtime.locks import locked
 
 # The installed packages are shared by all data folders, so they carry a stamp of their own.
 INSTALLED = npm.MODULES_DIR / ".mailpush-lock"
+OTHERS_BUILD_WITHIN = 600.0  # seconds, for another data folder of the same sources
 
 
 def build(say: Callable[[str], None] = lambda _line: None) -> None:
     """Bring packages, translations and static files up to date."""
-    if not _is_installed():
-        say("Installing the front-end packages…")
-        npm.install()
-        INSTALLED.write_text(_lock_hash())
-    for catalog in _catalogs():
-        if not _is_compiled(catalog):
-            _compile(catalog)
+    if not _has_prepared_sources():
+        with locked(npm.LOCK_FILE, patience=OTHERS_BUILD_WITHIN):  # npm's own file: there is always one
+            _prepare_sources(say)
     static = _fingerprint(_static_sources())
     if not _is_collected(static):
         say("Collecting static files…")
@@ -38,7 +36,22 @@ def build(say: Callable[[str], None] = lambda _line: None) -> None:
 
 def is_built() -> bool:
     """Return whether `build` would find nothing to do."""
-    return _is_installed() and all(map(_is_compiled, _catalogs())) and _is_collected(_fingerprint(_static_sources()))
+    return _has_prepared_sources() and _is_collected(_fingerprint(_static_sources()))
+
+
+def _has_prepared_sources() -> bool:
+    """Return whether what all data folders share is up to date."""
+    return _is_installed() and all(map(_is_compiled, _catalogs()))
+
+
+def _prepare_sources(say: Callable[[str], None]) -> None:
+    if not _is_installed():
+        say("Installing the front-end packages…")
+        npm.install()
+        INSTALLED.write_text(_lock_hash())
+    for catalog in _catalogs():
+        if not _is_compiled(catalog):
+            _compile(catalog)
 
 
 def _is_installed() -> bool:

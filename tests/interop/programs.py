@@ -18,6 +18,7 @@ import dns.zone
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from mailpush.runtime.benchmarks import own_postfix
 from tests.ports import HOST, free_port
 
 PATIENCE = 30  # seconds for a start or a reload
@@ -246,25 +247,25 @@ def _opened(dumped: bytes) -> tuple[dict[str, str], bytes]:
     return {name: value for name, _, value in notes}, b"\r\n".join(line.rstrip(b"\r") for line in lines[ours:])
 
 
-class PostfixRelay(Program):
+class OwnPostfix(Program):
+    """An instance of Postfix with these lines of main.cf."""
+
+    def lay_out(self, settings: str) -> None:
+        self._postfix = program("postfix")
+        own_postfix.lay_out(self.folder, self.port, settings)
+        self.command = own_postfix.in_foreground(self._postfix, self.folder)
+
+    def stop(self) -> None:
+        own_postfix.stop(self._postfix, self.folder)
+        super().stop()
+
+
+class PostfixRelay(OwnPostfix):
     """A Postfix that takes mail on this machine and hands it to a smart host, with a login and over TLS."""
 
-    MAIN = """
-compatibility_level = 3.6
-command_directory = /usr/sbin
-daemon_directory = /usr/lib/postfix/sbin
-queue_directory = {folder}/queue
-data_directory = {folder}/data
-maillog_file = {folder}/mail.log
-maillog_file_prefixes = {folder}
+    SETTINGS = """
 myhostname = office.shop.example
-mydestination =
-alias_maps =
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-mynetworks = 127.0.0.0/8
 message_size_limit = 0
-smtpd_peername_lookup = no
 smtpd_relay_restrictions = permit_mynetworks, reject
 relayhost = [127.0.0.1]:{door}
 smtp_tls_security_level = encrypt
@@ -273,57 +274,18 @@ smtp_sasl_auth_enable = yes
 smtp_sasl_password_maps = texthash:{folder}/passwords
 smtp_sasl_security_options = noanonymous
 """
-    MASTER = """
-{port} inet n - n - - smtpd
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-tlsmgr unix - - n 1000? 1 tlsmgr
-rewrite unix - - n - - trivial-rewrite
-proxymap unix - - n - - proxymap
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-smtp unix - - n - - smtp
-relay unix - - n - - smtp
-error unix - - n - - error
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
-postlog unix-dgram n - n - 1 postlogd
-"""
 
     def __init__(self, folder: Path, *, door: int, is_wrapped: bool, user: str, password: str) -> None:
         super().__init__(folder)
-        for name in ("queue", "data"):
-            (folder / name).mkdir()
-        shutil.chown(folder / "data", "postfix")
         (folder / "passwords").write_text(f"[127.0.0.1]:{door} {user}:{password}\n")
-        wrapped = "yes" if is_wrapped else "no"
-        (folder / "main.cf").write_text(self.MAIN.format(folder=folder, door=door, wrapped=wrapped))
-        (folder / "master.cf").write_text(self.MASTER.format(port=f"{HOST}:{self.port}"))
-        self.command = [program("postfix"), "-c", str(folder), "start-fg"]
-
-    def stop(self) -> None:
-        subprocess.run([self.command[0], "-c", str(self.folder), "stop"], check=False, capture_output=True)
-        super().stop()
+        self.lay_out(self.SETTINGS.format(folder=folder, door=door, wrapped="yes" if is_wrapped else "no"))
 
 
-class Postfix(Program):
+class Postfix(OwnPostfix):
     """A whole Postfix for the domains of its mailboxes, with STARTTLS; `extra` are lines of main.cf."""
 
-    MAIN = """
-compatibility_level = 3.6
-command_directory = /usr/sbin
-daemon_directory = /usr/lib/postfix/sbin
-queue_directory = {folder}/queue
-data_directory = {folder}/data
-maillog_file = {folder}/mail.log
-maillog_file_prefixes = {folder}
+    SETTINGS = """
 myhostname = mx.north.example
-mydestination =
-alias_maps =
-local_transport = error:no local mailboxes
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
 virtual_mailbox_domains = {domains}
 virtual_mailbox_maps = texthash:{folder}/mailboxes
 virtual_mailbox_base = {folder}/boxes
@@ -333,31 +295,9 @@ virtual_minimum_uid = 1000
 smtpd_tls_security_level = {tls}
 smtpd_tls_cert_file = {folder}/door.pem
 smtpd_tls_key_file = {folder}/door.pem
-smtpd_peername_lookup = no
 smtpd_recipient_restrictions = reject_unauth_destination
 smtpd_relay_restrictions = reject_unauth_destination
 {extra}
-"""
-    QUEUES = (
-        *("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming"),
-        *("private", "saved", "trace"),
-    )
-    MASTER = """
-{port} inet n - n - - smtpd
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-tlsmgr unix - - n 1000? 1 tlsmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-proxymap unix - - n - - proxymap
-error unix - - n - - error
-retry unix - - n - - error
-smtp unix - - n - - smtp
-virtual unix - n n - - virtual
-anvil unix - - n - 1 anvil
-postlog unix-dgram n - n - 1 postlogd
 """
 
     def __init__(
@@ -365,34 +305,12 @@ postlog unix-dgram n - n - 1 postlogd
     ) -> None:
         super().__init__(folder)
         domains = " ".join({address.partition("@")[2] for address in mailboxes})
-        for name in ("data", "boxes", "queue", "queue/pid"):
-            (folder / name).mkdir()
-        shutil.chown(folder / "data", "postfix")
+        (folder / "boxes").mkdir()
         (folder / "boxes").chmod(0o777)
-        self._lay_out_queue()
         (folder / "door.pem").write_bytes(pem)
         (folder / "mailboxes").write_text("".join(f"{address} {address}/\n" for address in mailboxes))
-        (folder / "main.cf").write_text(self.MAIN.format(folder=folder, domains=domains, tls=tls, extra=extra))
-        for name in ("mailboxes", "main.cf"):  # Postfix waits seconds for files that somebody may still be writing
-            os.utime(folder / name, (0, 0))
-        (folder / "master.cf").write_text(self.MASTER.format(port=f"{HOST}:{self.port}"))
-        self.command = [program("postfix"), "-c", str(folder), "start-fg"]
-
-    def _lay_out_queue(self) -> None:
-        """Make the folders with their owners, so that Postfix need not look after them for seconds."""
-        queue = self.folder / "queue"
-        for name in self.QUEUES:
-            (queue / name).mkdir(0o700)
-            shutil.chown(queue / name, "postfix")
-        for name, mode in (("maildrop", 0o730), ("public", 0o710)):
-            (queue / name).mkdir()
-            (queue / name).chmod(mode)
-            shutil.chown(queue / name, "postfix", "postdrop")
-        (queue / "quick-start").touch()
-
-    def stop(self) -> None:
-        subprocess.run([self.command[0], "-c", str(self.folder), "stop"], check=False, capture_output=True)
-        super().stop()
+        os.utime(folder / "mailboxes", (0, 0))  # Postfix waits seconds for a file that somebody may still be writing
+        self.lay_out(self.SETTINGS.format(folder=folder, domains=domains, tls=tls, extra=extra))
 
     def mails_of(self, address: str) -> list[bytes]:
         return [path.read_bytes() for path in (self.folder / "boxes" / address / "new").glob("*")]

@@ -17,6 +17,7 @@ from mailpush.runtime.benchmarks import aiosmtpd_peer, postfix_peer, smtp_load
 from mailpush.runtime.benchmarks.campaign import HTML, TEXT, customer
 from mailpush.runtime.benchmarks.conditions import installed
 from mailpush.runtime.benchmarks.measured import Measured
+from mailpush.runtime.benchmarks.peers.peer import Unable
 from mailpush.runtime.benchmarks.processes import started, wait_for_doors, wait_for_port
 from mailpush.runtime.benchmarks.smtp_load import Load
 from mailpush.runtime.benchmarks.throwaway import free_ports
@@ -56,11 +57,12 @@ def run(messages: int, clients: int) -> Measured:
         load = replace(ours, messages=messages // ROUNDS, clients=clients)
         contenders = {OURS: Contender(load)}
         missing = []
-        for name, peer in {AIOSMTPD: _aiosmtpd, POSTFIX: _postfix}.items():
-            if why := _why_not(name):
+        for name, peer in {AIOSMTPD: _aiosmtpd, POSTFIX: postfix_peer.running}.items():
+            try:
+                port = stack.enter_context(peer())
+            except Unable as why:
                 missing.append(f"Not compared: {name} ({why}).")
             else:
-                port = stack.enter_context(peer())
                 contenders[name] = Contender(replace(load, port=port, password=""))
         for each in contenders.values():
             smtp_load.apply(replace(each.load, messages=WARM_UP, name="warm-up"))
@@ -100,21 +102,14 @@ def _ours() -> Iterator[Load]:
         yield Load(bind.host, bind.port, address, password, _mail(address), messages=0, clients=0, name="")
 
 
-def _why_not(name: str) -> str:
-    if name == POSTFIX:
-        return postfix_peer.why_not()
-    return "" if installed("aiosmtpd") else "not installed"
-
-
 @contextmanager
 def _aiosmtpd() -> Iterator[int]:
+    if not installed("aiosmtpd"):
+        raise Unable("not installed")
     (port,) = free_ports(1)
     with started([Part("aiosmtpd", (sys.executable, "-m", aiosmtpd_peer.__name__, str(port)))]):
         wait_for_port(port)
         yield port
-
-
-_postfix = postfix_peer.running
 
 
 def _check_stored(stored: int, accepted: int) -> None:

@@ -1,63 +1,29 @@
 """Postfix with a milter that signs, fed by `smtp-source`: what people put behind an application on their own machine.
 
-An instance of its own below a temporary folder; the system's is not touched. Milters are asked over Unix sockets (over
-TCP, Nagle's algorithm halves them), the logs are as short as Postfix makes them.
+Milters are asked over Unix sockets (over TCP, Nagle's algorithm halves them), the logs are as short as Postfix makes
+them.
 """
 
 import os
-import shutil
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from mailpush.runtime.benchmarks import own_postfix
 from mailpush.runtime.benchmarks.peers.feeding import SESSIONS, WARM_UP, feed, program, server
-from mailpush.runtime.benchmarks.peers.peer import Job, Unable
-from mailpush.runtime.benchmarks.processes import wait_for_port, wait_until
-from mailpush.runtime.benchmarks.throwaway import HOST, free_ports
+from mailpush.runtime.benchmarks.peers.peer import Job
+from mailpush.runtime.benchmarks.processes import wait_until
 
-MAIN = """
-compatibility_level = 3.6
-command_directory = /usr/sbin
-daemon_directory = /usr/lib/postfix/sbin
-queue_directory = {folder}/queue
-data_directory = {folder}/data
-maillog_file = {folder}/mail.log
-maillog_file_prefixes = {folder}
+POSTFIX = """
 myhostname = mx.peer.example
-mydestination =
-alias_maps =
-local_transport = error:no local mailboxes
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-mynetworks = 127.0.0.0/8
 relayhost = [127.0.0.1]:{sink}
 smtpd_milters = unix:{milter}
 milter_default_action = tempfail
-smtpd_peername_lookup = no
 smtpd_client_connection_count_limit = 0
 smtpd_relay_restrictions = permit_mynetworks, reject
 disable_dns_lookups = yes
 in_flow_delay = 0
 initial_destination_concurrency = {sessions}
 default_destination_concurrency_limit = {sessions}
-"""
-MASTER = """
-{port} inet n - n - - smtpd
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-tlsmgr unix - - n 1000? 1 tlsmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-proxymap unix - - n - - proxymap
-smtp unix - - n - - smtp
-error unix - - n - - error
-scache unix - - n - 1 scache
-anvil unix - - n - 1 anvil
-postlog unix-dgram n - n - 1 postlogd
 """
 OPENDKIM = """
 Socket local:{socket}
@@ -133,31 +99,12 @@ def with_rspamd(job: Job, mails: int) -> float:
 
 
 def _send(job: Job, mails: int, milter: Path) -> float:
-    with _postfix(job, milter) as port:
+    settings = POSTFIX.format(sink=job.port, milter=milter, sessions=SESSIONS)
+    with own_postfix.running(job.folder / "postfix", settings) as port:
         feed(job, port, WARM_UP)
         begun = time.perf_counter()
         feed(job, port, mails)
         return time.perf_counter() - begun
-
-
-@contextmanager
-def _postfix(job: Job, milter: Path) -> Iterator[int]:
-    """Have a Postfix that passes everything on to the sink; yield its port."""
-    if os.geteuid():
-        raise Unable("Postfix starts only as root")
-    folder = job.folder / "postfix"
-    for name in ("queue", "data"):
-        (folder / name).mkdir(parents=True)
-    shutil.chown(folder / "data", "postfix")
-    (port,) = free_ports(1)
-    (folder / "main.cf").write_text(MAIN.format(folder=folder, sink=job.port, milter=milter, sessions=SESSIONS))
-    (folder / "master.cf").write_text(MASTER.format(port=f"{HOST}:{port}"))
-    postfix = program("postfix")
-    try:
-        with server([postfix, "-c", str(folder), "start-fg"], folder, lambda: wait_for_port(port)):
-            yield port
-    finally:
-        subprocess.run([postfix, "-c", str(folder), "stop"], check=False, capture_output=True)  # noqa: S603
 
 
 def _wait_for(socket: Path) -> None:

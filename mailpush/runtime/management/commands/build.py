@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from mailpush.runtime.build import build
+from mailpush.runtime.locks import Locked
 from mailpush.runtime.npm import NpmFailed
 
 
@@ -17,3 +18,5 @@ class Command(BaseCommand):
             build(say=self.stdout.write)
         except NpmFailed as failure:
             raise CommandError(str(failure)) from failure
+        except Locked:
+            raise CommandError("Another build of these sources does not end. Stop it, then build again.") from None
