@@ -147,7 +147,7 @@ def _command_line(pid: int) -> str:
     return ""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # what comes afterwards has the processors for itself
 def platform():
     # Short, so that the databases' sockets have room in it.
     folder = Path(tempfile.mkdtemp(prefix="mp-"))
