@@ -31,16 +31,22 @@ GIVEN_FOLDER = os.environ.get("MAILPUSH_DATA_DIR")
 os.environ["MAILPUSH_DATA_DIR"] = str(settings.MAILPUSH_DATA_DIR)
 
 MOST_PROCESSES = 8  # the longest file takes longer than an eighth of all
+LONG = ("tests/flows/", "tests/interop/", "tests/mailpush/runtime/")  # whole platforms and programs of others
+
+
+def pytest_collection_modifyitems(items):
+    """What takes long comes first, so that no process is left alone with it at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 def pytest_xdist_auto_num_workers(config):
-    """As many processes as there are cores, for a file is the work of one; a single file runs in this process."""
+    """One process more than there are cores, as much of the time is waiting; a single file runs in this process."""
     if settings.DATABASE_URL or not settings.EMBEDDED_VALKEY:  # servers that are given have room for one
         return 0
     names = {argument.partition("::")[0] for argument in config.args}
     if len(names) == 1 and Path(*names).is_file():
         return 0
-    return min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+    return min(len(os.sched_getaffinity(0)) + 1, MOST_PROCESSES)
 
 
 def pytest_xdist_setupnodes(config, specs):
