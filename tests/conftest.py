@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +20,9 @@ from django.test import Client
 
 from accounts.actors import Actor
 from accounts.models import Account, Membership, Role
-from mailpush.runtime.borrowing import configured, start, stop, wait_until_ready
+from mailpush.runtime.borrowing import configured, stop, wait_until_ready
 from mailpush.runtime.embedded import Postgres
+from mailpush.runtime.processes import dies_with_parent, run_as
 from tests.factories import AccessKeyFactory, AccountFactory, MembershipFactory
 
 # Nothing of a test run has to survive a power cut.
@@ -59,6 +61,21 @@ def pytest_unconfigure(config):
         shutil.rmtree(settings.MAILPUSH_DATA_DIR, ignore_errors=True)
 
 
+def start(server):
+    """Start a server that ends with this process, whatever ends that: a run that is broken off kills it."""
+    server.prepare()
+    with (settings.MAILPUSH_DATA_DIR / f"{server.name}.log").open("ab") as log:
+        return subprocess.Popen(
+            server.command,
+            cwd="/",
+            **run_as(server.user),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            preexec_fn=dies_with_parent(server.stop_signal),  # noqa: PLW1509 no thread holds a lock here
+        )
+
+
 @pytest.fixture(scope="session")
 def servers():
     """PostgreSQL and Valkey, answering."""
@@ -67,7 +84,7 @@ def servers():
         if isinstance(server, Postgres):
             server.options = UNSAFE_BUT_FAST
             server.stop_signal = signal.SIGQUIT  # at once: there is nothing to save
-    started = [(server, start(server, settings.PLACES)) for server in servers]
+    started = [(server, start(server)) for server in servers]
     for server, process in started:
         wait_until_ready(server, process)
     yield

@@ -20,6 +20,7 @@ from django.conf import settings
 from playwright.sync_api import sync_playwright
 
 from mailpush.places import Places
+from mailpush.runtime.processes import dies_with_parent
 from mailpush.sandbox.world import Mail, World
 from tests.ports import free_port
 
@@ -60,6 +61,7 @@ class Platform:
                 env=self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                preexec_fn=dies_with_parent(signal.SIGTERM),  # noqa: PLW1509 no thread holds a lock here
             )
         for _ in range(PATIENCE * 4):
             if "Stop it with" in self.log.read_text():

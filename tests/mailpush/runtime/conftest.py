@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from mailpush.runtime.processes import dies_with_parent
 from tests.ports import free_port
 
 COMES_UP_WITHIN = 110  # seconds; the first start installs packages and makes the databases
@@ -36,7 +37,13 @@ class Up:
     def start(self):
         with self.log.open("ab") as log:
             seen = log.tell()
-            self.process = subprocess.Popen(self.command, env=self.environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                self.command,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                preexec_fn=dies_with_parent(signal.SIGTERM),  # noqa: PLW1509 no thread holds a lock here
+            )
         wait_until(
             lambda: "mailpush is up" in self.log.read_text()[seen:] or self.process.poll() is not None,
             self.last_lines,
