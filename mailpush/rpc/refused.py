@@ -8,7 +8,7 @@ from mailpush.lib.refusals import Refusal
 from mailpush.rpc.errors import ApiError
 from recipients.services import lists, recipients, suppressions
 from senders.services import config_sets, pools, reply_addresses, senders, tags
-from sending.services import address_files, batches, posts
+from sending.services import address_files, batches, inline, posts
 from templates_app.services import templates
 
 CODES: dict[type[Refusal], str] = {
@@ -65,7 +65,7 @@ CODES: dict[type[Refusal], str] = {
     batches.ListEmpty: "InvalidReceiverStatus.Empty",
     posts.BadPost: "InvalidHeaders.Malformed",
     posts.PostTooLarge: "EmailLengthError",
-    posts.BadPlaceholder: "InvalidBody.Malformed",
+    inline.BadBraces: "InvalidBody.Malformed",
     posts.RecipientRefused: "InvalidToAddress.Refused",
     address_files.TooManyAddressFiles: "InvalidQuota.Exceeded",
     address_files.FileNotFinished: "InvalidFileStatus.NotFinished",

@@ -14,7 +14,8 @@ from mailpush.mail.addresses import ADDRESS_LENGTH, BadAddress, parse
 from sending import mime
 from sending.acceptance import Addressee
 from sending.models import Status
-from sending.services.sends import MOST_RECIPIENTS, Body, Wanted
+from sending.services.inline import Body
+from sending.services.sends import MOST_RECIPIENTS, Wanted
 from templates_app.rendering.compiling import ALIASES
 
 BODY_CHARACTERS = 2_000_000

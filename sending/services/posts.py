@@ -22,6 +22,7 @@ from sending.acceptance import Addressee, Submission
 from sending.models import AddressType, Content
 from sending.services import gathering
 from sending.services.batches import SenderNotUsable
+from sending.services.inline import Body, must_compile
 from templates_app import rendering
 
 ATTACHED_BYTES = 15 * 1024 * 1024  # of one mail, as DirectMail has it
@@ -36,12 +37,6 @@ class BadPost(Refusal):
 
 class PostTooLarge(Refusal):
     code = "post_too_large"
-
-
-class BadPlaceholder(Refusal):
-    """A brace that belongs to no variable."""
-
-    code = "bad_placeholder"
 
 
 class RecipientRefused(Refusal):
@@ -62,15 +57,6 @@ class Posting:
     reply_to_name: str = ""
     source_ips: Sequence[str] = ()  # empty: as the sender's configuration set says, else the stream's
     unsubscribe_scope: str = ""  # empty: as the sender says
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """A text with variables; without `text` it is derived from the HTML."""
-
-    subject: str
-    html: str = ""
-    text: str = ""
 
 
 def send(post: Post, posting: Posting, *, recipients: Sequence[str], by: Actor, now: datetime) -> Content:
@@ -111,13 +97,13 @@ def send_to_each(
     :param recipients: by address.
     :raises SenderNotUsable: the sender may not send at present.
     :raises RecipientRefused: see `must_be_welcome`.
-    :raises BadPlaceholder: a brace belongs to no variable.
+    :raises BadBraces: a brace belongs to no variable.
     :raises QuotaSpent: the account may not send that many.
     """
     by.must(Permission.WORK)
     must_be_usable(posting.sender)
     must_be_welcome(list(recipients), sender=posting.sender, now=now)
-    _must_compile(body)
+    must_compile(body)
     content = _content(posting, subject=body.subject, now=now)
     content.kind, content.html = Content.Kind.COMPOSED, body.html
     content.text = body.text or rendering.derive_text(body.html, allowed=None)
@@ -188,16 +174,3 @@ def _content(posting: Posting, *, subject: str, now: datetime) -> Content:
 def _text_of(html: str) -> str:
     """Return the text part of a post without one."""
     return html_to_text(html)
-
-
-def _must_compile(body: Body) -> None:
-    for name in ("subject", "html", "text"):
-        try:
-            rendering.compile(getattr(body, name), escape=name == "html")
-        except rendering.BadTemplate as problem:
-            mistake = problem.mistakes[0]
-            raise BadPlaceholder(
-                _("Line %(line)s, column %(column)s: a single “%(text)s” in “%(around)s”. Write it twice to show it.")
-                % {"line": mistake.line, "column": mistake.column, "text": mistake.text, "around": mistake.around},
-                field=name,
-            ) from problem

@@ -21,6 +21,7 @@ from sending import bodies, mime
 from sending.acceptance import Addressee, Submission, Taken
 from sending.models import AddressType, Content
 from sending.services import gathering
+from sending.services.inline import Body, must_compile
 from templates_app import rendering
 from templates_app.models import Template
 
@@ -51,27 +52,12 @@ class NotYetApproved(Refusal):
     code = "template_not_yet_approved"
 
 
-class BadBraces(Refusal):
-    """A brace that belongs to no variable, in a content whose recipients have variables."""
-
-    code = "bad_braces"
-
-
 class BadTime(Refusal):
     code = "bad_time"
 
 
 class AttachmentsTooLarge(Refusal):
     code = "attachments_too_large"
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """What an inline mail says. Without `text` it is derived from the HTML."""
-
-    subject: str
-    html: str = ""
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +178,7 @@ def _said(wanted: Wanted, account: Account) -> tuple[Body, str]:
     assert wanted.body
     body = wanted.body
     if any(to.variables for to in wanted.recipients):
-        _must_compile(body)
+        must_compile(body)
     else:
         body = Body(
             rendering.quoted(body.subject, is_html=False),
@@ -215,19 +201,6 @@ def _of_template(pk: int, sender_name: str | None, account: Account) -> tuple[Bo
         )
     name = version.sender_name if sender_name is None else sender_name
     return Body(version.subject, version.html, version.text), name
-
-
-def _must_compile(body: Body) -> None:
-    for name in ("subject", "html", "text"):
-        try:
-            rendering.compile(getattr(body, name), escape=name == "html")
-        except rendering.BadTemplate as problem:
-            mistake = problem.mistakes[0]
-            raise BadBraces(
-                _("Line %(line)s, column %(column)s: a single “%(text)s” in “%(around)s”. Write it twice to show it.")
-                % {"line": mistake.line, "column": mistake.column, "text": mistake.text, "around": mistake.around},
-                field=name,
-            ) from problem
 
 
 @lru_cache(maxsize=DERIVED_KEPT)

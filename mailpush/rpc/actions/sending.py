@@ -23,7 +23,8 @@ from senders.models import Sender, Stream, Tag, UnsubscribeScope
 from sending.models import AddressType, Content
 from sending.models.content import NO_LINK
 from sending.services import batches, posts
-from sending.services.posts import Body, Posting
+from sending.services.inline import Body
+from sending.services.posts import Posting
 from templates_app.models import ApprovedVersion, Template
 
 MOST_RECIPIENTS = 100
