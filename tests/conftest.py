@@ -48,7 +48,7 @@ def pytest_xdist_auto_num_workers(config):
     names = {argument.partition("::")[0] for argument in config.args}
     if len(names) == 1 and Path(*names).is_file():
         return 0
-    return min(len(os.sched_getaffinity(0)) + 1, MOST_PROCESSES)
+    return min(settings.PLACES.cores + 1, MOST_PROCESSES)
 
 
 def pytest_xdist_setupnodes(config, specs):

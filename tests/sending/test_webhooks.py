@@ -1,6 +1,5 @@
 """Webhooks: from what happens to signed calls that arrive, or are seen to fail."""
 
-import asyncio
 import json
 import threading
 from datetime import timedelta
@@ -20,6 +19,7 @@ from sending import ledger
 from sending.models import Event, Feedback, Message, Status, Webhook, WebhookCall, WebhookPosition
 from sending.services import webhooks
 from sending.webhooks import outbound, reading, running
+from tests.domains.conftest import world as name_server  # noqa: F401 - a fixture
 from tests.factories import (
     EventFactory,
     MessageFactory,
@@ -27,7 +27,6 @@ from tests.factories import (
     WebhookCallFactory,
     WebhookFactory,
 )
-from tests.mailpush.mail.nameserver import NameServer, serving
 
 pytestmark = pytest.mark.django_db
 # A look counts what its own transaction has written as not settled.
@@ -77,30 +76,6 @@ def receiver():
 @pytest.fixture
 def webhook(account, receiver) -> Webhook:
     return WebhookFactory(account=account, url=receiver.url)
-
-
-@pytest.fixture
-def name_server(settings):
-    """The name server that the code under test asks: put records into `name_server.zones`."""
-    server, loop = NameServer({}), asyncio.new_event_loop()
-    ready, done = threading.Event(), asyncio.Event()
-
-    async def serve():
-        async with serving(server) as resolver:
-            settings.MAILPUSH_DNS_SERVERS = [("127.0.0.1", resolver.port)]
-            ready.set()
-            await done.wait()
-
-    def run():
-        loop.run_until_complete(serve())
-        loop.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    assert ready.wait(5)
-    yield server
-    loop.call_soon_threadsafe(done.set)
-    thread.join()
 
 
 @pytest.fixture(autouse=True)
@@ -473,7 +448,7 @@ def test_other_addresses_are_refused(settings, actor, now, url):
         webhooks.create(url=url, kinds=["message.delivered"], by=actor, now=now)
 
 
-def test_a_name_that_leads_inside_is_not_called(settings, webhook, receiver, name_server):
+def test_a_name_that_leads_inside_is_not_called(settings, webhook, receiver, name_server):  # noqa: F811
     settings.MAILPUSH_DELIVERY = "mx"
     name_server.zones["inside.example"] = {"A": ["127.0.0.1"]}
     webhook.url = f"http://inside.example:{receiver.server.server_port}/"
@@ -486,7 +461,7 @@ def test_a_name_that_leads_inside_is_not_called(settings, webhook, receiver, nam
     assert "127.0.0.1" in call.tries.get().problem
 
 
-def test_a_name_is_looked_up_once_and_that_address_is_called(webhook, receiver, name_server):
+def test_a_name_is_looked_up_once_and_that_address_is_called(webhook, receiver, name_server):  # noqa: F811
     """What a second look-up would say (DNS rebinding) does not count: there is none."""
     name_server.zones["turning.example"] = {"A": ["127.0.0.1"]}
     webhook.url = f"http://turning.example:{receiver.server.server_port}/"
