@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.conf import settings
+from django.db.models.signals import post_migrate
 from django.test import Client
 
 from accounts.actors import Actor
@@ -23,6 +25,8 @@ from accounts.models import Account, Membership, Role
 from mailpush.runtime.borrowing import configured, stop, wait_until_ready
 from mailpush.runtime.embedded import Postgres
 from mailpush.runtime.processes import dies_with_parent, run_as
+from sending.delivery import providers
+from sending.models import Provider, ReplyRule
 from tests.factories import AccessKeyFactory, AccountFactory, MembershipFactory
 
 # Nothing of a test run has to survive a power cut.
@@ -96,6 +100,20 @@ def servers():
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(servers):
     """Whoever needs the database needs its server."""
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """What a migration has shipped is there again after each test that empties the database."""
+    with django_db_blocker.unblock():
+        providers.ship(Provider, ReplyRule)
+        shipped = [(model, list(model.objects.all())) for model in (Provider, ReplyRule)]
+
+    def put_back(**_signal):
+        for model, rows in shipped:
+            model.objects.bulk_create(rows, ignore_conflicts=True)
+
+    post_migrate.connect(put_back, sender=apps.get_app_config("sending"), weak=False)  # emptying sends it, too
 
 
 @pytest.fixture(scope="session", autouse=True)
