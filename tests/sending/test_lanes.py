@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from mailpush.mail.replies import Reply
 from mailpush.sandbox.sink import Sink
+from senders.models import Stream
 from sending.delivery import courtesy, hands, shaping
 from sending.delivery.lanes import PER_CONNECTION, Lane
 from sending.delivery.sites import Limits
-from sending.models import Chunk, Gate, Message, Provider, Status
+from sending.models import Chunk, Gate, Message, Provider, Status, Turn
 from sending.models import Lane as LaneRow
 from tests.sending.conftest import Internet, statuses
 
@@ -84,6 +85,20 @@ def test_no_more_connections_than_a_site_bears(counting, start_batch, deliver):
 
     assert set(statuses(batch).values()) == {"delivered"}
     assert counting.sink.most == 2  # one is kept for triggered mail
+
+
+def test_lane_waits_for_connections_that_another_process_has(internet, start_batch, deliver):
+    limit(connections=1)
+    batch = start_batch("ann@north.example")
+    soon = timezone.now() + timedelta(seconds=1)
+    Turn.objects.create(
+        site="north.example", stream=Stream.BATCH, holder="another", connections=1, wanted=1, until=soon
+    )
+
+    deliver()
+
+    assert statuses(batch) == {"ann@north.example": "delivered"}
+    assert timezone.now() > soon
 
 
 def test_no_more_mails_over_a_connection_than_a_site_takes(counting, start_batch, deliver):
