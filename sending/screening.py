@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from accounts import quotas
 from senders.models import Sender
-from sending.statements import document, executed
+from sending.statements import Line, document
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ ORDER BY w.place
 """
 
 
-def ask(questions: Sequence[Question], *, now: datetime) -> list[Finding]:
+async def ask(line: Line, questions: Sequence[Question], *, now: datetime) -> list[Finding]:
     """Return a finding for each question."""
     days: dict[int, date] = {}
     for each in questions:
@@ -69,5 +69,5 @@ def ask(questions: Sequence[Question], *, now: datetime) -> list[Finding]:
         }
         for place, each in enumerate(questions)
     ]
-    rows = executed(ASK, {"questions": document(asked)})
+    rows = await line.executed(ASK, {"questions": document(asked)})
     return [Finding(reason or "", bool(everybodys), list_id, left) for reason, everybodys, list_id, left in rows]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from sending.smtp.running import in_thread
+from mailpush.lib.threads import in_thread
 
 Item = TypeVar("Item")
 

@@ -11,6 +11,7 @@ from django.db import Error as DatabaseError
 from django.db import transaction
 from django.utils import timezone
 
+from mailpush.lib.threads import in_thread
 from mailpush.mail.door import Session
 from mailpush.mail.envelope import Params
 from mailpush.mail.replies import SHUTTING_DOWN, Reply
@@ -19,7 +20,6 @@ from sending import mailboxes, tasks
 from sending.mailboxes import Box, NotHere
 from sending.models import Returned
 from sending.smtp.gathering import Gatherer
-from sending.smtp.running import in_thread
 
 log = logging.getLogger(__name__)
 
