@@ -5,9 +5,9 @@ A message is answered 250 when it is stored for good. Look-ups and storing are d
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from uuid import uuid4
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -140,9 +140,9 @@ class SubmissionDoor:
         :raises Refusal: it may not be sent.
         """
         assert session.envelope
-        timestamp = timezone.now().timestamp()
+        timestamp = time.time()
         mime = message.completed(
-            message_id=f"<{uuid4()}@{wanted.login.domain.name}>",
+            domain=wanted.login.domain.name,
             timestamp=timestamp,
             trace=_trace(session, session.envelope, timestamp),
         )
