@@ -325,8 +325,10 @@ WITH content_in AS MATERIALIZED (
                (row_number() OVER (PARTITION BY f.stream, COALESCE(d.site, ''), f.due_at ORDER BY f.id) - 1)
                / %(chunk)s AS slot
         FROM fresh f
-        LEFT JOIN sending_destination d
-               ON d.domain = split_part(f.recipient, '@', -1) AND d.expires_at > %(now)s
+        LEFT JOIN LATERAL (
+            SELECT site FROM sending_destination
+            WHERE domain = split_part(f.recipient, '@', -1) AND expires_at > %(now)s LIMIT 1
+        ) d ON true
         WHERE f.status = 'queued'
     ) placed
     GROUP BY stream, site, due_at, slot

@@ -5,6 +5,7 @@ nobody anything, with many they share one transaction and one write to the disk.
 """
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,8 @@ log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-LARGEST = 200  # items: a group takes milliseconds, whatever happens
+MOST_ITEMS = 200  # of a group: it takes milliseconds, whatever happens
+MOST_BYTES = 8 * 1024 * 1024  # of a group; a single item may be larger
 WAKE_EVERY = 0.1  # seconds; a wake-up costs the broker more than a message costs the database
 
 
@@ -30,8 +32,15 @@ class Group(Generic[Item, Answer]):
     What a single item makes the database refuse is not held against the others.
     """
 
-    def __init__(self, work: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]]) -> None:
+    def __init__(
+        self,
+        work: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        *,
+        size: Callable[[Item], int] = lambda _item: 0,
+    ) -> None:
+        """:param size: bytes of an item."""
         self._work = work
+        self._size = size
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -50,10 +59,16 @@ class Group(Generic[Item, Answer]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                group, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
+                count = self._fitting()
+                group, self._waiting = self._waiting[:count], self._waiting[count:]
                 _tell(group, await self._worked([item for item, _ in group]))
         finally:
             self._task = None
+
+    def _fitting(self) -> int:
+        """Return how many of those who wait make a group."""
+        sizes = itertools.accumulate(self._size(item) for item, _ in self._waiting[:MOST_ITEMS])
+        return max(1, sum(size <= MOST_BYTES for size in sizes))
 
     async def _worked(self, items: Sequence[Item]) -> Sequence[Answer | Exception]:
         try:

@@ -71,7 +71,9 @@ class SubmissionDoor:
 
     def __init__(self) -> None:
         self._screening: Group[Question, Finding] = Group(self._screen)
-        self._accepting: Group[Incoming, Accepted | Refusal] = Group(self._accept)
+        self._accepting: Group[Incoming, Accepted | Refusal] = Group(
+            self._accept, size=lambda wanted: len(wanted.stored.get("mime", b""))
+        )
         self._lines = Line(), Line()
         self._waker = Waker()
 
