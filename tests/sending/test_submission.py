@@ -475,6 +475,28 @@ def test_sick_database_means_later_and_nothing_is_kept(program, shop):
     assert program.send(mail_from(shop.address), "ann@north.example") == 250
 
 
+def test_database_that_has_restarted_is_found_again(program, shop, monkeypatch):
+    program.send(mail_from(shop.address), "ann@north.example")
+    end_connections()
+    program.say(f"MAIL FROM:<{shop.address}>")
+    assert program.say("RCPT TO:<ann@north.example>") == 451
+    program.say("RSET")
+
+    monkeypatch.setattr(Line, "LOOKED_AT_AFTER", 0.0)
+    assert program.send(mail_from(shop.address), "ann@north.example") == 250
+    end_connections()
+    assert program.send(mail_from(shop.address), "ann@north.example") == 250
+    assert Message.objects.count() == 3
+
+
+def end_connections():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
 def test_full_disk_means_later(program, shop, settings, tmp_path):
     (tmp_path / "file").write_text("no folder")
     settings.STORAGES = {
