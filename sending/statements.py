@@ -62,12 +62,13 @@ class Line:
     def __init__(self) -> None:
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._used_at = 0.0
+        self._django_errors = connection.wrap_database_errors  # kept: finding Django's connection is slow in a loop
 
     async def executed(self, statement: str, parameters: Mapping[str, Any]) -> list[Row]:
         """Run a statement in a transaction of its own and return its rows."""
         text, names = _numbered(statement)
         try:
-            with connection.wrap_database_errors:
+            with self._django_errors:
                 async with psycopg.AsyncRawCursor(await self._open()) as cursor:
                     await cursor.execute(text, [parameters[name] for name in names], prepare=True)
                     return await cursor.fetchall()
