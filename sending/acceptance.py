@@ -9,7 +9,7 @@ import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DatabaseError, connection, transaction
@@ -17,10 +17,11 @@ from django.utils.translation import gettext as _
 
 from accounts import quotas
 from mailpush.lib.refusals import Refusal
+from mailpush.lib.threads import in_thread
 from senders.models import Sender
 from sending.models import Acceptance, Content, Status
 from sending.models.queue import CHUNK_SIZE
-from sending.statements import document, executed
+from sending.statements import Line, Row, document, executed
 
 log = logging.getLogger(__name__)
 
@@ -103,17 +104,116 @@ def accept(submissions: Sequence[Submission], *, now: datetime) -> Lanes:
 
     :returns: the lanes that have something to send now, to be woken once a transaction of the caller's has committed.
     """
-    charged = {each.sender.account_id for each in submissions if not each.sender.account.is_platform}
-    lanes, spent = _store(submissions, charged, now=now)
-    for each in submissions:
-        if each.sender.account_id in charged - spent:
-            lanes |= _stored_alone(each, submissions, now=now)
-    return lanes
+    if not submissions:
+        return set()
+    storing = _Storing(submissions, now=now)
+    return storing.end(executed(_statement(), storing.parameters()))
+
+
+async def accept_over(line: Line, submissions: Sequence[Submission], *, now: datetime) -> Lanes:
+    """Do the same from an event loop, over its own connection."""
+    if not submissions:
+        return set()
+    storing = _Storing(submissions, now=now)
+    rows = await line.executed(_statement(), storing.parameters())
+    return storing.end(rows) if storing.is_whole(rows) else await in_thread(storing.end, rows)
 
 
 def purge(*, now: datetime) -> int:
     """Forget what was accepted longer ago than programs repeat messages; return how many rows that took."""
     return Acceptance.objects.filter(at__lt=now - REMEMBERED_FOR).delete()[0]
+
+
+class _Storing:
+    """One run of the statement: what it is asked, and what follows from its rows."""
+
+    def __init__(self, submissions: Sequence[Submission], *, charges: bool = True, now: datetime) -> None:
+        """Store submissions; without `charges` their accounts have paid already."""
+        self._submissions = submissions
+        self._now = now
+        self._accounts = {each.sender.account_id: each.sender.account for each in submissions}
+        self._charged = {pk for pk, account in self._accounts.items() if charges and not account.is_platform}
+        pairs = [(each, to) for each in submissions for to in each.recipients]
+        self._entries = [Entry(place, each, to, each.key_of(to.address)) for place, (each, to) in enumerate(pairs, 1)]
+
+    def parameters(self) -> dict[str, Any]:
+        places = {id(each): place for place, each in enumerate(self._submissions, 1)}
+        messages = [
+            {
+                "place": entry.place,
+                "content": places[id(entry.submission)],
+                "recipient": entry.to.address,
+                "address": entry.to.address.lower(),
+                "variables": entry.to.variables,
+                "key": entry.key,
+                "at": entry.submission.at,
+            }
+            for entry in self._entries
+        ]
+        return {
+            "contents": document(self._contents()),
+            "mimes": b"".join(each.content.get("mime") or b"" for each in self._submissions),
+            "entries": document(messages),
+            "charged": list(self._charged),
+            "chunk": CHUNK_SIZE,
+            "now": self._now,
+        }
+
+    def _contents(self) -> list[dict[str, Any]]:
+        """Describe the contents; submitted messages lie end to end in one value: the driver takes long over lists."""
+        days = {pk: quotas.today(account, self._now) for pk, account in self._accounts.items()}
+        contents, begins = [], 1
+        for place, each in enumerate(self._submissions, 1):
+            sender, columns = each.sender, dict(each.content)
+            mime = columns.pop("mime", None)
+            contents.append(
+                {
+                    **DEFAULTS,
+                    "place": place,
+                    "account_id": sender.account_id,
+                    "sender_id": sender.pk,
+                    "domain": sender.domain.name,
+                    "author": sender.address,
+                    "day": days[sender.account_id],
+                    "created_at": self._now,
+                    "mime_begins": begins,
+                    "mime_size": None if mime is None else len(mime),
+                    **columns,
+                }
+            )
+            begins += len(mime or b"")
+        return contents
+
+    def is_whole(self, rows: Sequence[Row]) -> bool:
+        """Tell whether all messages are stored, so that nothing is left over for the database."""
+        return len([kind for kind, *_rest in rows if kind == "message"]) == len(self._entries)
+
+    def end(self, rows: Sequence[Row]) -> Lanes:
+        """Note what is stored, and see to what is left over: repetitions, and accounts that could not pay for all."""
+        spent = {account_id for kind, _place, account_id, *_rest in rows if kind == "spent"}
+        unpaid = self._charged - spent
+        for kind, _place, account_id, _status, n, *_rest in rows:
+            if kind == "repeated" and account_id in spent:  # nothing is sent, so it costs nothing
+                account = self._accounts[account_id]
+                quotas.give_back(account, n, day=quotas.today(account, self._now))
+        self._note([entry for entry in self._entries if entry.submission.sender.account_id not in unpaid], rows)
+        lanes = {(stream, site) for kind, *_, stream, site in rows if kind == "lane"}
+        for each in self._submissions:
+            if each.sender.account_id in unpaid:
+                lanes |= _stored_alone(each, self._submissions, now=self._now)
+        return lanes
+
+    @staticmethod
+    def _note(taken: Sequence[Entry], rows: Sequence[Row]) -> None:
+        written = {place: rest for kind, place, *rest in rows if kind == "message"}
+        earlier = _earlier(entry.key for entry in taken if entry.place not in written)
+        for entry in taken:
+            if entry.place in written:
+                pk, status, entry.submission.content_id, *_rest = written[entry.place]
+                entry.submission.taken.append(Taken(pk, status, is_new=True))
+            else:
+                assert entry.key
+                entry.submission.taken.append(Taken(earlier[entry.key], "", is_new=False))
 
 
 def _stored_alone(submission: Submission, submissions: Sequence[Submission], *, now: datetime) -> Lanes:
@@ -137,7 +237,8 @@ def _store_alone(submission: Submission, *, now: datetime) -> Lanes:
     except quotas.QuotaSpent as refusal:
         submission.refusal = refusal
         return set()
-    lanes, _spent = _store([submission], set(), now=now)
+    storing = _Storing([submission], charges=False, now=now)
+    lanes = storing.end(executed(_statement(), storing.parameters()))
     sent = sum(each.is_new and each.status == Status.QUEUED for each in submission.taken)
     if unsent := len(submission.recipients) - sent:
         quotas.give_back(account, unsent, day=day)
@@ -154,9 +255,8 @@ DEFAULTS = {str(one.column): one.get_default() for one in CONTENT if one.has_def
 ACCEPT = """
 WITH content_in AS MATERIALIZED (
     SELECT nextval('sending_content_id_seq') AS id, c.*
-    FROM ROWS FROM (
-        jsonb_to_recordset(%(contents)s) AS ({types}, domain text, author text, day date), unnest(%(mimes)b::bytea[])
-    ) WITH ORDINALITY AS c({names}, domain, author, day, mime, place)
+    FROM jsonb_to_recordset(%(contents)s)
+         AS c(place int, domain text, author text, day date, mime_begins int, mime_size int, {types})
 ), wanted AS MATERIALIZED (
     SELECT nextval('sending_message_id_seq') AS id, o.*
     FROM (
@@ -206,7 +306,8 @@ WITH content_in AS MATERIALIZED (
     SELECT * FROM allowed WHERE key IS NULL OR id IN (SELECT message_id FROM claimed)
 ), content AS (
     INSERT INTO sending_content (id, {names}, mime)
-    SELECT id, {names}, mime FROM content_in WHERE id IN (SELECT content_id FROM fresh)
+    SELECT id, {names}, substring(%(mimes)s::bytea FROM mime_begins FOR mime_size)
+    FROM content_in WHERE id IN (SELECT content_id FROM fresh)
 ), message AS (
     INSERT INTO sending_message (id, account_id, content_id, recipient, variables, status, day, created_at, finished_at)
     SELECT id, account_id, content_id, recipient, variables, status, day, due_at,
@@ -224,8 +325,10 @@ WITH content_in AS MATERIALIZED (
                (row_number() OVER (PARTITION BY f.stream, COALESCE(d.site, ''), f.due_at ORDER BY f.id) - 1)
                / %(chunk)s AS slot
         FROM fresh f
-        LEFT JOIN sending_destination d
-               ON d.domain = split_part(f.recipient, '@', -1) AND d.expires_at > %(now)s
+        LEFT JOIN LATERAL (
+            SELECT site FROM sending_destination
+            WHERE domain = split_part(f.recipient, '@', -1) AND expires_at > %(now)s LIMIT 1
+        ) d ON true
         WHERE f.status = 'queued'
     ) placed
     GROUP BY stream, site, due_at, slot
@@ -238,78 +341,6 @@ UNION ALL SELECT 'repeated', NULL, account_id, NULL, count(*), NULL, NULL FROM a
 UNION ALL SELECT DISTINCT 'lane', NULL::bigint, NULL::bigint, NULL, NULL::bigint, stream, site
           FROM chunk WHERE due_at <= %(now)s
 """
-
-
-def _store(submissions: Sequence[Submission], charged: set[int], *, now: datetime) -> tuple[Lanes, set[int]]:
-    """Write the rows of submissions whose accounts are not charged or can pay; return lanes, and who has paid."""
-    if not submissions:
-        return set(), set()
-    pairs = [(each, to) for each in submissions for to in each.recipients]
-    entries = [Entry(place, each, to, each.key_of(to.address)) for place, (each, to) in enumerate(pairs, 1)]
-    rows = executed(_statement(), _parameters(submissions, entries, charged, now=now))
-    spent = {account_id for kind, _place, account_id, *_rest in rows if kind == "spent"}
-    unpaid = charged - spent
-    accounts = {each.sender.account_id: each.sender.account for each in submissions}
-    for kind, _place, account_id, _status, n, *_rest in rows:
-        if kind == "repeated" and account_id in spent:  # nothing is sent, so it costs nothing
-            quotas.give_back(accounts[account_id], n, day=quotas.today(accounts[account_id], now))
-    written = {
-        place: (pk, status, content_id) for kind, place, pk, status, content_id, *_rest in rows if kind == "message"
-    }
-    taken = [entry for entry in entries if entry.submission.sender.account_id not in unpaid]
-    earlier = _earlier(entry.key for entry in taken if entry.place not in written)
-    for entry in taken:
-        if entry.place in written:
-            pk, status, entry.submission.content_id = written[entry.place]
-            entry.submission.taken.append(Taken(pk, status, is_new=True))
-        else:
-            assert entry.key
-            entry.submission.taken.append(Taken(earlier[entry.key], "", is_new=False))
-    return {(stream, site) for kind, *_, stream, site in rows if kind == "lane"}, spent
-
-
-def _parameters(
-    submissions: Sequence[Submission], entries: Sequence[Entry], charged: set[int], *, now: datetime
-) -> dict[str, Any]:
-    accounts = {each.sender.account_id: each.sender.account for each in submissions}
-    days = {pk: quotas.today(account, now) for pk, account in accounts.items()}
-    places = {id(each): place for place, each in enumerate(submissions, 1)}
-    contents = [_described(each, days[each.sender.account_id], now) for each in submissions]
-    messages = [
-        {
-            "place": entry.place,
-            "content": places[id(entry.submission)],
-            "recipient": entry.to.address,
-            "address": entry.to.address.lower(),
-            "variables": entry.to.variables,
-            "key": entry.key,
-            "at": entry.submission.at,
-        }
-        for entry in entries
-    ]
-    return {
-        "contents": document(contents),
-        "mimes": [each.content.get("mime") for each in submissions],
-        "entries": document(messages),
-        "charged": list(charged),
-        "chunk": CHUNK_SIZE,
-        "now": now,
-    }
-
-
-def _described(submission: Submission, day: date, now: datetime) -> dict[str, Any]:
-    sender = submission.sender
-    content = {name: value for name, value in submission.content.items() if name != "mime"}
-    return {
-        **DEFAULTS,
-        "account_id": sender.account_id,
-        "sender_id": sender.pk,
-        "created_at": now,
-        **content,
-        "domain": sender.domain.name,
-        "author": sender.address,
-        "day": day,
-    }
 
 
 @functools.cache

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from email.utils import getaddresses
 from typing import NamedTuple
+from uuid import uuid4
 
 from mailpush.mail import compose
 
@@ -50,6 +51,7 @@ class Submitted:
 
     fields: list[Field]
     body: bytes
+    names: frozenset[bytes]
 
     @property
     def authors(self) -> list[str]:
@@ -62,23 +64,23 @@ class Submitted:
         return [address.lower() for _, address in getaddresses(values) if address]
 
     def values(self, name: bytes) -> list[str]:
-        return [field.value for field in self.fields if field.name == name]
+        return [field.value for field in self.fields if field.name == name] if name in self.names else []
 
     def value(self, name: bytes) -> str:
         """Return the value of the first field of that name, empty where there is none."""
         return next(iter(self.values(name)), "")
 
-    def completed(self, *, message_id: str, timestamp: float, trace: bytes) -> bytes:
+    def completed(self, *, domain: str, timestamp: float, trace: bytes) -> bytes:
         """Return the message as it may leave: without blind copies and instructions, with Date and Message-ID.
 
+        :param domain: where a Message-ID of ours is from.
         :param trace: our Received field.
         """
         kept = [trace, *(field.raw for field in self.fields if not _is_stripped(field.name))]
-        names = {field.name for field in self.fields}
-        if b"date" not in names:
+        if b"date" not in self.names:
             kept.append(b"Date: %b\r\n" % compose.message_date(timestamp))
-        if b"message-id" not in names:
-            kept.append(compose.header("Message-ID", message_id))
+        if b"message-id" not in self.names:
+            kept.append(compose.header("Message-ID", f"<{uuid4()}@{domain}>"))
         return b"".join([*kept, b"\r\n", self.body])
 
 
@@ -87,12 +89,23 @@ def read(mime: bytes) -> Submitted:
 
     :raises BadMessage: overlong lines, or a header that floods, loops or is none.
     """
-    if max(map(len, mime.split(b"\n"))) > LINE_LIMIT + 1:
+    if _has_overlong_line(mime):
         raise BadMessage(
             f"5.6.0 A line has more than {LINE_LIMIT} characters, which mail servers break; send the part as base64 or "
             "quoted-printable"
         )
-    return Submitted(*fields(mime))
+    found, body = fields(mime)
+    return Submitted(found, body, frozenset(field.name for field in found))
+
+
+def _has_overlong_line(mime: bytes) -> bool:
+    """Look for the last line end within reach, again and again: each look passes over many short lines."""
+    begins, reach = 0, LINE_LIMIT + 2
+    while len(mime) - begins >= reach:
+        begins = mime.rfind(b"\n", begins, begins + reach) + 1
+        if not begins:
+            return True
+    return False
 
 
 def fields(mime: bytes) -> tuple[list[Field], bytes]:

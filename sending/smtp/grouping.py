@@ -5,16 +5,13 @@ nobody anything, with many they share one transaction and one write to the disk.
 """
 
 import asyncio
+import itertools
 import logging
-import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-from django.db import DataError, IntegrityError, connection
+from django.db import DataError, IntegrityError
 
 from sending import tasks
 from sending.acceptance import Lanes
@@ -24,28 +21,28 @@ log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-Waiting = tuple[asyncio.AbstractEventLoop, Sequence[tuple[Item, asyncio.Future[Answer]]]]
-
-LARGEST = 200  # items: a group takes milliseconds, whatever happens
-IDLE = 1.0  # seconds after which a connection is checked before it is used again
+MOST_ITEMS = 200  # of a group: it takes milliseconds, whatever happens
+MOST_BYTES = 8 * 1024 * 1024  # of a group; a single item may be larger
 WAKE_EVERY = 0.1  # seconds; a wake-up costs the broker more than a message costs the database
 
 
 class Group(Generic[Item, Answer]):
-    """Gathers items and has one thread of its own do `work` for them; `work` answers in their order.
+    """Gathers items and has `work` done for them, one group after the other; `work` answers in their order.
 
     What a single item makes the database refuse is not held against the others.
     """
 
-    def __init__(self, work: Callable[[Sequence[Item]], Sequence[Answer]]) -> None:
+    def __init__(
+        self,
+        work: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        *,
+        size: Callable[[Item], int] = lambda _item: 0,
+    ) -> None:
+        """:param size: bytes of an item."""
         self._work = work
+        self._size = size
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
-        self._is_at_work = False
-        self._used_at = 0.0
-        # A thread and a queue: an executor's futures would cost as much as the work of a small group.
-        self._groups: SimpleQueue[Waiting[Item, Answer] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=getattr(work, "__name__", "group"), daemon=True)
-        self._thread.start()
+        self._task: asyncio.Task[None] | None = None
 
     async def ask(self, item: Item) -> Answer:
         """Return the answer to this item.
@@ -55,68 +52,44 @@ class Group(Generic[Item, Answer]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append((item, future))
-        if not self._is_at_work:
-            self._is_at_work = True
-            loop.call_soon(self._begin)  # whoever else is ready now comes along
+        if self._task is None:
+            self._task = loop.create_task(self._run())  # begins when whoever else is ready now has come along
         return await future
 
-    def close(self) -> None:
-        """Finish what is under way, and let go of the thread and its connection."""
-        self._groups.put(None)
-        self._thread.join()
-
-    def _begin(self) -> None:
-        group, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
-        self._groups.put((asyncio.get_running_loop(), group))
-
-    def _end(self, group: Sequence[tuple[Item, asyncio.Future[Answer]]], answers: Sequence[Answer | Exception]) -> None:
-        for (_, future), answer in zip(group, answers, strict=True):
-            if future.cancelled():
-                continue
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
-        self._is_at_work = bool(self._waiting)
-        if self._waiting:
-            self._begin()
-
-    # In the thread
-
-    def _run(self) -> None:
-        while waiting := self._groups.get():
-            loop, group = waiting
-            answers: Sequence[Answer | Exception]
-            try:
-                answers = self._worked([item for item, _ in group])
-            except Exception as problem:  # noqa: BLE001 each who waits is told
-                answers = [problem] * len(group)
-            with suppress(RuntimeError):  # nobody waits any more
-                loop.call_soon_threadsafe(self._end, group, answers)
-        connection.close()
-
-    def _worked(self, items: Sequence[Item]) -> Sequence[Answer | Exception]:
-        if time.monotonic() - self._used_at > IDLE:
-            connection.close()  # back to the pool, which looks whether it still works
+    async def _run(self) -> None:
         try:
-            return self._work(items)
-        except (DataError, IntegrityError):
-            if len(items) == 1:
-                raise
-            return [self._worked_alone(item) for item in items]
-        except Exception:
-            connection.close()
-            raise
+            while self._waiting:
+                count = self._fitting()
+                group, self._waiting = self._waiting[:count], self._waiting[count:]
+                _tell(group, await self._worked([item for item, _ in group]))
         finally:
-            self._used_at = time.monotonic()
+            self._task = None
 
-    def _worked_alone(self, item: Item) -> Answer | Exception:
+    def _fitting(self) -> int:
+        """Return how many of those who wait make a group."""
+        sizes = itertools.accumulate(self._size(item) for item, _ in self._waiting[:MOST_ITEMS])
+        return max(1, sum(size <= MOST_BYTES for size in sizes))
+
+    async def _worked(self, items: Sequence[Item]) -> Sequence[Answer | Exception]:
         try:
-            (answer,) = self._work([item])
+            return await self._work(items)
         except (DataError, IntegrityError) as problem:
+            if len(items) > 1:
+                return [answer for item in items for answer in await self._worked([item])]
             log.exception("A single item")
-            return problem
-        return answer
+            return [problem]
+        except Exception as problem:  # noqa: BLE001 each who waits is told
+            return [problem] * len(items)
+
+
+def _tell(group: Sequence[tuple[Item, asyncio.Future[Answer]]], answers: Sequence[Answer | Exception]) -> None:
+    for (_, future), answer in zip(group, answers, strict=True):
+        if future.done():  # nobody waits any more
+            continue
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
 
 
 class Waker:

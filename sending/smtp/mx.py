@@ -11,6 +11,7 @@ from django.db import Error as DatabaseError
 from django.db import transaction
 from django.utils import timezone
 
+from mailpush.lib.threads import in_thread
 from mailpush.mail.door import Session
 from mailpush.mail.envelope import Params
 from mailpush.mail.replies import SHUTTING_DOWN, Reply
@@ -18,8 +19,7 @@ from mailpush.mail.tally import Tally
 from sending import mailboxes, tasks
 from sending.mailboxes import Box, NotHere
 from sending.models import Returned
-from sending.smtp.gathering import Gatherer
-from sending.smtp.running import in_thread
+from sending.smtp.grouping import Group
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,9 @@ class MxDoor:
     """Takes what `mailboxes` knows; answers 250 when it is stored for good."""
 
     def __init__(self) -> None:
-        self._gatherer = Gatherer(_store, lambda rows: sum(len(row.mime) for row in rows))
+        self._storing: Group[list[Returned], None] = Group(
+            _stored, size=lambda rows: sum(len(row.mime) for row in rows)
+        )
         self._reports = Tally(REPORTS_A_MESSAGE, DAY)
         self._unsigned = Tally(REPORTS_A_PEER, HOUR)
         self._forwarded = Tally(FORWARDED, HOUR)
@@ -98,7 +100,7 @@ class MxDoor:
 
     async def data(self, session: Session, content: bytes) -> Reply:
         try:
-            await self._gatherer.put(_rows(session, content))
+            await self._storing.ask(_rows(session, content))
         except DatabaseError:
             log.exception("Report from %s", session.peer)
             return SICK
@@ -134,6 +136,11 @@ def _rows(session: Session, content: bytes) -> list[Returned]:
         )
         for rcpt in session.envelope.rcpts
     ]
+
+
+async def _stored(mails: Sequence[list[Returned]]) -> list[None]:
+    await in_thread(_store, mails)
+    return [None] * len(mails)
 
 
 @transaction.atomic

@@ -1,18 +1,14 @@
-"""Keeping SMTP doors open until told to stop, and asking the database from their event loop."""
+"""Keeping SMTP doors open until told to stop."""
 
 import asyncio
-import functools
 import gc
 import logging
 import signal
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
 
 from django.conf import settings
 from django.core.management.base import CommandError
-from django.db import connection
 
 from mailpush.environment import Bind
 from mailpush.mail.certificate import BadCertificate, DoorCertificate
@@ -21,14 +17,8 @@ from mailpush.mail.server import Listener, listen
 
 log = logging.getLogger(__name__)
 
-Params = ParamSpec("Params")
-Answer = TypeVar("Answer")
-
-DATABASE_THREADS = 8
 GARBAGE_LOOKED_FOR_AFTER = 20_000  # more objects made than freed: a conversation leaves no circles
 CERTIFICATE_LOOKED_AT = 30.0  # seconds between two looks
-
-_threads = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="database")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +30,7 @@ class Opening:
     limits: Limits
     auth: AuthPolicy = AuthPolicy.NONE
     reuse_port: bool = False
-    closed: Callable[[], None] | None = None  # called when nobody is inside any more
-
-
-async def in_thread(work: Callable[Params, Answer], *args: Params.args, **kwargs: Params.kwargs) -> Answer:
-    """Run database work beside the event loop; its connection goes back to the pool afterwards."""
-
-    def worked() -> Answer:
-        try:
-            return work(*args, **kwargs)
-        finally:
-            connection.close()
-
-    return await asyncio.get_running_loop().run_in_executor(_threads, functools.partial(worked))
+    closed: Callable[[], Awaitable[None]] | None = None  # called when nobody is inside any more
 
 
 def serve(opening: Opening, *, opened: Callable[[str], object]) -> None:
@@ -81,7 +59,7 @@ async def _serve(opening: Opening, opened: Callable[[str], object]) -> None:
     following.cancel()
     await asyncio.gather(*(listener.close(grace=5) for listener in listeners))
     if opening.closed:
-        opening.closed()
+        await opening.closed()
 
 
 async def _open(opening: Opening, bind: Bind, certificate: DoorCertificate) -> Listener:

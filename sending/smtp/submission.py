@@ -5,9 +5,9 @@ A message is answered 250 when it is stored for good. Look-ups and storing are d
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from uuid import uuid4
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from accounts.quotas import QuotaSpent
 from mailpush.lib.refusals import Refusal
+from mailpush.lib.threads import in_thread
 from mailpush.mail import directives, submitted
 from mailpush.mail.addresses import Address, BadAddress, parse
 from mailpush.mail.directives import BadDirective
@@ -32,7 +33,7 @@ from sending.services.submissions import Accepted, Incoming
 from sending.smtp import list_mail, logins
 from sending.smtp.grouping import Group, Waker
 from sending.smtp.logins import Login
-from sending.smtp.running import in_thread
+from sending.statements import Line
 
 log = logging.getLogger(__name__)
 
@@ -69,14 +70,17 @@ class SubmissionDoor:
     """Lets in who proves a sender address or a domain."""
 
     def __init__(self) -> None:
-        self._screening: Group[Question, Finding] = Group(_screen)
-        self._accepting: Group[Incoming, Accepted | Refusal] = Group(_accept)
+        self._screening: Group[Question, Finding] = Group(self._screen)
+        self._accepting: Group[Incoming, Accepted | Refusal] = Group(
+            self._accept, size=lambda wanted: len(wanted.stored.get("mime", b""))
+        )
+        self._lines = Line(), Line()
         self._waker = Waker()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let go of what the door holds, when nobody is inside any more."""
-        self._screening.close()
-        self._accepting.close()
+        for line in self._lines:
+            await line.close()
         self._waker.close()
 
     async def connected(self, session: Session) -> Reply | None:
@@ -138,9 +142,9 @@ class SubmissionDoor:
         :raises Refusal: it may not be sent.
         """
         assert session.envelope
-        timestamp = timezone.now().timestamp()
+        timestamp = time.time()
         mime = message.completed(
-            message_id=f"<{uuid4()}@{wanted.login.domain.name}>",
+            domain=wanted.login.domain.name,
             timestamp=timestamp,
             trace=_trace(session, session.envelope, timestamp),
         )
@@ -151,7 +155,6 @@ class SubmissionDoor:
             answer = await self._take_large(mime, wanted)
         if isinstance(answer, Refusal):
             raise answer
-        self._waker.wake(answer.lanes)
         return Reply(250, f"2.0.0 Accepted as {answer.message_id}")
 
     async def _take_large(self, mime: bytes, wanted: Incoming) -> Accepted | Refusal:
@@ -165,13 +168,15 @@ class SubmissionDoor:
             await in_thread(bodies.discard, wanted.stored)
         return answer
 
+    # For all connections at once
 
-def _screen(questions: Sequence[Question]) -> Sequence[Finding]:
-    return screening.ask(questions, now=timezone.now())
+    async def _screen(self, questions: Sequence[Question]) -> Sequence[Finding]:
+        return await screening.ask(self._lines[0], questions, now=timezone.now())
 
-
-def _accept(wanted: Sequence[Incoming]) -> Sequence[Accepted | Refusal]:
-    return submissions.accept(wanted, now=timezone.now())
+    async def _accept(self, wanted: Sequence[Incoming]) -> Sequence[Accepted | Refusal]:
+        answers, lanes = await submissions.accept(self._lines[1], wanted, now=timezone.now())
+        self._waker.wake(lanes)
+        return answers
 
 
 def _key(address: str) -> str:

@@ -55,7 +55,7 @@ class OpenDoor:
         self._is_open.set()
         await self._stop.wait()
         await asyncio.gather(*(listener.close(grace=2) for listener in listeners))
-        door.close()
+        await door.close()
 
 
 def password_for(sender: Sender) -> str:

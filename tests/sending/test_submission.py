@@ -1,5 +1,6 @@
 """The submission door as mail programs meet it: rules at their moment, what is stored, and what is not."""
 
+import asyncio
 import base64
 import json
 import threading
@@ -19,6 +20,7 @@ from sending import acceptance, bodies
 from sending.models import Acceptance, Batch, Chunk, Content, Event, Message, Status
 from sending.services import submissions
 from sending.smtp import logins
+from sending.statements import Line
 from tests.factories import DomainFactory, RecipientFactory, RecipientListFactory, SenderFactory, TagFactory
 from tests.sending.door_kit import OpenDoor, Program, mail_from, password_for
 
@@ -423,6 +425,15 @@ def test_keys_are_forgotten_after_a_day(program, shop):
 # ── Trouble ──
 
 
+async def accepted(wanted):
+    line = Line()
+    try:
+        answers, _lanes = await submissions.accept(line, wanted, now=timezone.now())
+    finally:
+        await line.close()
+    return answers
+
+
 def test_one_refused_message_does_not_hold_up_its_group(shop):
     rich, poor = shop, SenderFactory(stream=Stream.TRIGGER)
     Account.objects.filter(pk=poor.account_id).update(daily_quota=1)
@@ -438,7 +449,7 @@ def test_one_refused_message_does_not_hold_up_its_group(shop):
         submissions.Incoming(rich, rich.address, ["f@north.example"], stored=stored),
     ]
 
-    answers = submissions.accept(wanted, now=timezone.now())
+    answers = asyncio.run(accepted(wanted))
 
     codes = [getattr(answer, "code", "") for answer in answers]
     assert codes == ["", "quota_spent", "tag_not_found", "", ""]
@@ -462,6 +473,28 @@ def test_sick_database_means_later_and_nothing_is_kept(program, shop):
     assert (sick, program.last[1][:5]) == (451, "4.3.0")
     assert not Message.objects.exists()
     assert program.send(mail_from(shop.address), "ann@north.example") == 250
+
+
+def test_database_that_has_restarted_is_found_again(program, shop, monkeypatch):
+    program.send(mail_from(shop.address), "ann@north.example")
+    end_connections()
+    program.say(f"MAIL FROM:<{shop.address}>")
+    assert program.say("RCPT TO:<ann@north.example>") == 451
+    program.say("RSET")
+
+    monkeypatch.setattr(Line, "LOOKED_AT_AFTER", 0.0)
+    assert program.send(mail_from(shop.address), "ann@north.example") == 250
+    end_connections()
+    assert program.send(mail_from(shop.address), "ann@north.example") == 250
+    assert Message.objects.count() == 3
+
+
+def end_connections():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 def test_full_disk_means_later(program, shop, settings, tmp_path):

@@ -76,11 +76,21 @@ def test_instructions_and_blind_copies_stay_here():
     ours = b"Bcc: x@y.test\r\nX-AliDM-Trace: e30=\r\nX-Mailpush-Tag: t\r\n folded\r\nReturn-Path: <>\r\n"
 
     message = submitted.read(ours + b"To: z@y.test\r\n\r\nB")
-    completed = message.completed(message_id="<1@b.test>", timestamp=0, trace=b"Received: x\r\n")
+    completed = message.completed(domain="b.test", timestamp=0, trace=b"Received: x\r\n")
 
     fields, _, body = completed.partition(b"\r\n\r\n")
     assert [line.partition(b":")[0] for line in fields.split(b"\r\n")] == [b"Received", b"To", b"Date", b"Message-ID"]
+    assert fields.endswith(b"@b.test>")
     assert body == b"B"
+
+
+@given(st.lists(st.integers(0, 1002), max_size=6))
+def test_longest_line_decides(lengths):
+    body = b"".join(b"x" * length + b"\r\n" for length in lengths)
+    refusal = contextlib.nullcontext() if max([0, *lengths]) <= 998 else pytest.raises(BadMessage, match="998")
+
+    with refusal:
+        submitted.read(b"From: a@b.test\r\n\r\n" + body)
 
 
 LINES = st.binary(max_size=40).map(lambda line: line.translate(None, b"\r\n"))
