@@ -20,6 +20,7 @@ from mailpush.runtime.smartsink.servers import DISTANT, HEALTHY, PROVIDERS, UNPL
 from sending.acceptance import Addressee
 from sending.models import Batch, Event, Message, Status
 from sending.services import batches, sends
+from sending.services.inline import Body
 
 # One in so many has the fate; their number has no divisor in common with that of the providers.
 FATES = (Fate.ACCEPT,) * 84 + (
@@ -110,7 +111,7 @@ def trigger(recipients: int, processes: int) -> Measured:
 
 def _codes(sender: Customer, batch: Batch) -> Iterator[int]:
     """Send mails with codes until there are enough or the batch is over; yield their ids."""
-    text = sends.Body("Your code", text="It is 123456.")
+    text = Body("Your code", text="It is 123456.")
     for number in range(CODES):
         to = Addressee(f"reader-{number}@{PLACES[number % len(PLACES)]}")
         wanted = sends.Wanted(sender.trigger_sender.address, [to], body=text)
