@@ -24,6 +24,7 @@ from sending.statements import executed
 ROUNDED_TO = 10  # seconds: retries due about together share a chunk
 
 CANCELED = "The batch was canceled while this message waited for its next try."
+SUPPRESSED_MEANWHILE = "The recipient was suppressed while this message waited."
 
 
 @dataclass(slots=True)
@@ -108,6 +109,22 @@ WHERE id = ANY(%(ids)s::bigint[]) AND status IN ('queued', 'deferred')
 """
 
 
+# Who was suppressed while the message waited: an unsubscribe must not wait for the end of a long campaign.
+SUPPRESSED = """
+SELECT m.id FROM sending_message m
+JOIN sending_content c ON c.id = m.content_id
+JOIN senders_sender s ON s.id = c.sender_id
+JOIN domains_domain d ON d.id = s.domain_id
+WHERE m.id = ANY(%(ids)s::bigint[]) AND EXISTS (
+    SELECT FROM recipients_suppression x
+    WHERE x.address = lower(m.recipient) AND (x.account_id = m.account_id OR x.account_id IS NULL)
+      AND (x.scope = 'account' OR (x.scope = 'domain' AND x.scope_value = d.name)
+           OR (x.scope = 'sender' AND x.scope_value = s.address))
+)
+"""
+ASK_AGAIN_AFTER = 60.0  # seconds since a message was accepted, when its recipient was asked about
+
+
 class Loader:
     """Reads what the chunks of one process need; keeps routes for as long as DNS lets it."""
 
@@ -117,9 +134,12 @@ class Loader:
 
     def load(self, taken: list[claims.Claim]) -> list[Run]:
         """Return the chunks with everything their mails are made of, in a few queries for all of them."""
+        now = timezone.now()
         rows = _rows([pk for claim in taken for pk in claim.messages])
+        for pk in _end_suppressed(rows, now=now):
+            del rows[pk]
         composers = dict(self._composers.of({row.content_id for row in rows.values()}))
-        routes = self._routes_of({row.domain for row in rows.values()}, now=timezone.now())
+        routes = self._routes_of({row.domain for row in rows.values()}, now=now)
         return [
             Run(
                 claim=claim,
@@ -146,6 +166,16 @@ def _rows(ids: list[int]) -> dict[int, QueuedMessage]:
         pk: QueuedMessage(pk, batch, content, recipient, orjson.loads(variables) if variables else None, tried, created)
         for pk, batch, content, recipient, variables, tried, created in executed(ROWS, {"ids": ids})
     }
+
+
+def _end_suppressed(rows: Mapping[int, QueuedMessage], *, now: datetime) -> list[int]:
+    """Let messages whose recipients were suppressed meanwhile end here; return their ids."""
+    asked = [pk for pk, row in rows.items() if now.timestamp() - row.created > ASK_AGAIN_AFTER]
+    found = [pk for (pk,) in executed(SUPPRESSED, {"ids": asked})] if asked else []
+    ledger.record(
+        [ledger.Outcome(pk, Status.SUPPRESSED, now, reply=SUPPRESSED_MEANWHILE, is_attempt=False) for pk in found]
+    )
+    return found
 
 
 @transaction.atomic

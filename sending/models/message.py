@@ -21,7 +21,7 @@ class Status(models.TextChoices):
     DELIVERED = "delivered", _("Delivered")
     BOUNCED = "bounced", _("Bounced")  # a server refused it for good
     FAILED = "failed", _("Failed")  # we gave up
-    SUPPRESSED = "suppressed", _("Suppressed")  # never tried
+    SUPPRESSED = "suppressed", _("Suppressed")  # not tried, or not again
     CANCELED = "canceled", _("Canceled")
     UNKNOWN = "unknown", _("Outcome unknown")  # a crash hid the server's answer
 
@@ -54,6 +54,7 @@ class Message(models.Model):
         Status.BOUNCED: (*WAITING, Status.UNKNOWN, Status.DELIVERED),  # a bounce can come hours later
         Status.FAILED: (*WAITING, Status.UNKNOWN),
         Status.CANCELED: WAITING,
+        Status.SUPPRESSED: WAITING,  # who unsubscribes while a message waits
         Status.UNKNOWN: WAITING,
         Status.QUEUED: (Status.UNKNOWN,),  # "send the unknown ones again"
     }

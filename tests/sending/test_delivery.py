@@ -15,6 +15,7 @@ from sending.delivery import claims, hands, waking
 from sending.delivery.hands import Hand
 from sending.models import Batch, Chunk, Content, Event, Lane, Message, Status
 from sending.services import messages
+from tests.factories import SuppressionFactory
 from tests.sending.conftest import statuses
 
 pytestmark = pytest.mark.django_db
@@ -88,6 +89,23 @@ def test_suppressed_recipient_is_never_tried(internet, start_batch, deliver, sen
     assert statuses(batch) == {"Gone@north.example": "suppressed", "ann@north.example": "delivered"}
     assert (batch.suppressed, batch.delivered, batch.status) == (1, 1, Batch.Status.DONE)
     assert [mail.rcpt_to for mail in internet.mails] == ["ann@north.example"]
+
+
+@pytest.mark.parametrize("scope", ["account", "domain", "sender"])
+def test_who_is_suppressed_while_mail_waits_gets_none(internet, start_batch, deliver, sender, scope):
+    batch = start_batch("ann@north.example", "Bob@north.example")
+    accepted_at = timezone.now() - timedelta(minutes=2)
+    Message.objects.filter(batch=batch).update(created_at=accepted_at)
+    scope_value = {"account": "", "domain": sender.domain.name, "sender": sender.address}[scope]
+    SuppressionFactory(account=sender.account, address="bob@north.example", scope=scope, scope_value=scope_value)
+    SuppressionFactory(account=sender.account, address="ann@north.example", scope="sender", scope_value="x@y.example")
+
+    deliver()
+
+    assert statuses(batch) == {"ann@north.example": "delivered", "Bob@north.example": "suppressed"}
+    assert [mail.rcpt_to for mail in internet.mails] == ["ann@north.example"]
+    batch.refresh_from_db()
+    assert (batch.delivered, batch.suppressed, batch.status) == (1, 1, Batch.Status.DONE)
 
 
 def test_greylisted_mail_is_tried_again_with_the_same_message_id(internet, start_batch, deliver):
