@@ -109,7 +109,7 @@ class Session:
         self.is_encrypted = is_encrypted
         self.offers: dict[str, str] = {}  # EHLO keywords; remove one and it is not used
         self.sent_count = 0
-        self._announced: tuple[Letter, list[Flight]] | None = None  # the first of the flights has been written
+        self._announced: tuple[Letter, Flight] | None = None  # what has been written of it already
         self._dialog = Dialog(wire, timeouts)
         self._wire = wire
         self._timeouts = timeouts
@@ -222,21 +222,21 @@ class Session:
         announced, self._announced = self._announced, None
         is_announced = announced is not None and announced[0] is letter
         if announced is not None and is_announced:
-            flights = announced[1]
+            openings = [announced[1]]
         elif refusal := letter.refusal(self.offers):
             return Sent(refusal, Step.LOCAL, self.is_encrypted)
         elif not self.reusable:
             raise ConnectionLost("MAIL", during_data=False, reason="the connection was not open any more")
         else:
-            flights = letter.flights(self.offers)
+            openings = letter.openings(self.offers)
         self._is_busy = True  # and stays so when anything below goes wrong, a cancellation included
         self.sent_count += 1
-        *first, last = flights
-        for flight in first:
+        for flight in openings:
             if not is_announced:
                 self._wire.write(flight.octets)
             if decided := await self._answers(flight.steps):
                 return decided
+        last = letter.ending(self.offers)
         ahead = self._announce(following) if following else b""
         self._wire.write(last.octets + ahead)
         if decided := await self._answers(last.steps):
@@ -253,9 +253,9 @@ class Session:
         letter = following()
         if letter is None or letter.refusal(self.offers):
             return b""
-        flights = letter.flights(self.offers)
-        self._announced = letter, flights
-        return flights[0].octets
+        opening, *_ = letter.openings(self.offers)
+        self._announced = letter, opening
+        return opening.octets
 
     async def _answers(self, steps: tuple[Step, ...]) -> Sent | None:
         """Read an answer to each step; the first refusal or the last acceptance decides."""

@@ -31,6 +31,8 @@ SIGNED_FIELDS = frozenset(
 FOLD = b"\r\n\t"
 LINE_LENGTH = 72  # leaves room for the tab and the tag below the 78 of RFC 5322 section 2.1.1
 
+ED25519_OCTETS = 64  # of a signature, RFC 8032 section 5.1.6
+
 _RSA_PADDING = padding.PKCS1v15()
 _SHA256 = hashes.SHA256()
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", re.ASCII)
@@ -51,9 +53,10 @@ class Signer:
         if not _NAME.fullmatch(domain) or not _NAME.fullmatch(selector):
             raise BadSigner(f"{selector!r} and {domain!r} must be ASCII domain names.")
         if isinstance(private_key, RSAPrivateKey):
-            algorithm, self._sign = "rsa", partial(_sign_rsa, private_key)
+            algorithm, self._sign, octets = "rsa", partial(_sign_rsa, private_key), private_key.key_size // 8
         else:
-            algorithm, self._sign = "ed25519", partial(_sign_ed25519, private_key)
+            algorithm, self._sign, octets = "ed25519", partial(_sign_ed25519, private_key), ED25519_OCTETS
+        self._signature_size = len(_folded(bytes(octets)))
         self._prefix = (
             f"DKIM-Signature: v=1; a={algorithm}-sha256; c=relaxed/relaxed;\r\n\td={domain};\r\n\ts={selector}; t="
         ).encode()
@@ -67,31 +70,30 @@ class Signer:
 
         :raises NothingToSign: there is no From field.
         """
-        mail = canonical_headers(headers), known_body_hash or body_hash(body)
-        return self.sign_canonical([mail], now=now)[0]
+        begun = self.begin(canonical_headers(headers), known_body_hash or body_hash(body), now=now)
+        return self.finish([begun])[0]
 
-    def sign_canonical(self, mails: Sequence[tuple["CanonicalFields", bytes]], *, now: int) -> list[bytes]:
-        """Return the finished DKIM-Signature fields of mails, of each its canonical headers and its body's hash.
+    def begin(self, fields: "CanonicalFields", body_hash: bytes, *, now: int) -> "Unsigned":
+        """Return what is to be signed, of headers that are canonical already.
 
         :raises NothingToSign: there is no From field.
         """
-        begun = [self._begun(fields, body_hash, now) for fields, body_hash in mails]
-        # Every fold in the field is ours, so this is all that relaxed canonicalisation does to it.
-        signed = [
-            fields.octets + b"dkim-signature:" + field[16:].replace(FOLD, b" ")
-            for field, (fields, _) in zip(begun, mails, strict=True)
-        ]
-        # One after the other: what signs stays in the processor's caches, and so does what composes.
-        signatures = [self._sign(octets) for octets in signed]
-        return [field + _folded(signature) for field, signature in zip(begun, signatures, strict=True)]
-
-    def _begun(self, fields: "CanonicalFields", body_hash: bytes, now: int) -> bytes:
-        """Return the field up to the signature."""
         if b"from" not in fields.names:
             raise NothingToSign("The mail has no From field.")
         # Signed once more than there is: a second From added on the way breaks the signature.
         names = _folded_names((*fields.names, b"from"))
-        return b"%b%d;\r\n\th=%b;\r\n\tbh=%b;\r\n\tb=" % (self._prefix, now, names, body_hash)
+        field = b"%b%d;\r\n\th=%b;\r\n\tbh=%b;\r\n\tb=" % (self._prefix, now, names, body_hash)
+        # Every fold in the field is ours, so this is all that relaxed canonicalisation does to it.
+        return Unsigned(field, fields.octets + b"dkim-signature:" + field[16:].replace(FOLD, b" "))
+
+    def finish(self, begun: Sequence["Unsigned"]) -> list[bytes]:
+        """Return the finished fields, signed one right after the other: that keeps the processor's caches warm."""
+        signatures = [self._sign(each.octets) for each in begun]
+        return [each.field + _folded(signature) for each, signature in zip(begun, signatures, strict=True)]
+
+    def size(self, begun: "Unsigned") -> int:
+        """Return how many bytes the finished field will have."""
+        return len(begun.field) + self._signature_size
 
 
 def _sign_rsa(key: RSAPrivateKey, signed: bytes) -> bytes:
@@ -123,6 +125,13 @@ def single_spaces(text: bytes) -> bytes:
     while b"  " in text:
         text = text.replace(b"  ", b" ")
     return text
+
+
+class Unsigned(NamedTuple):
+    """A DKIM-Signature field up to its signature, and the octets that are signed."""
+
+    field: bytes
+    octets: bytes
 
 
 class CanonicalFields(NamedTuple):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from mailpush.mail.replies import Reply
 
@@ -40,7 +40,6 @@ class Flight(NamedTuple):
     octets: bytes
 
 
-OPENING = (Step.MAIL, Step.RCPT, Step.DATA)
 ENDING = (Step.END_OF_DATA,)
 
 
@@ -59,12 +58,20 @@ class Dsn:
             raise ValueError(f"{self!r} cannot stand in an SMTP command.")
 
 
+class Seal(Protocol):
+    """Header fields that stand above a message, of `size` bytes; made when it is called, as that takes long."""
+
+    size: int
+
+    def __call__(self) -> bytes: ...
+
+
 @dataclass(slots=True, eq=False)
 class Letter:
     """One message to one recipient; nothing in it can end a command or the message early.
 
-    `mail_from` is empty for the null sender; `data` has CRLF line ends, and dots as they are. `smtputf8` says that
-    the headers need it; addresses that need it are noticed.
+    `mail_from` is empty for the null sender; `data` has CRLF line ends, and dots as they are. The `seal` is asked for
+    when the recipient has been accepted. `smtputf8` says that the headers need it; addresses that need it are noticed.
 
     :raises ValueError: an address or the message cannot be put into SMTP.
     """
@@ -74,6 +81,7 @@ class Letter:
     data: bytes
     dsn: Dsn | None = None
     smtputf8: bool = False
+    seal: Seal | None = None
     has_good_lines: bool = False  # `check_lines` has been passed before
     may_start_with_dots: bool = True  # lines may
 
@@ -86,38 +94,52 @@ class Letter:
             self.data += b"\r\n"
         self.smtputf8 = self.smtputf8 or not (self.mail_from.isascii() and self.rcpt_to.isascii())
 
+    @property
+    def size(self) -> int:
+        return len(self.data) + (self.seal.size if self.seal else 0)
+
+    @property
+    def whole(self) -> bytes:
+        """The message with its seal."""
+        return self.seal() + self.data if self.seal else self.data
+
     def refusal(self, offers: Offers) -> Reply | None:
         """Return our own refusal, where the server would have to refuse."""
         if self.smtputf8 and "SMTPUTF8" not in offers:
             return Reply(553, "5.6.7 Not sent: the server takes no addresses or headers beyond ASCII (SMTPUTF8).")
-        limit, size = offers.get("SIZE", ""), len(self.data)
+        limit, size = offers.get("SIZE", ""), self.size
         if limit.isdecimal() and 0 < int(limit) < size:
             return Reply(552, f"5.3.4 Not sent: the message has {size} bytes, and the server takes {limit}.")
         return None
 
-    def flights(self, offers: Offers) -> list[Flight]:
-        """Return the steps in groups; each group is one write and one round trip."""
-        mail, rcpt, data = self._mail(offers), self._rcpt(offers), self.data
+    def openings(self, offers: Offers) -> list[Flight]:
+        """Return the steps before the message, in groups; each group is one write and one round trip."""
+        steps = [(Step.MAIL, self._mail(offers)), (Step.RCPT, self._rcpt(offers))]
         if "CHUNKING" not in offers:
-            end = Flight(ENDING, (_dot_stuffed(data) if self.may_start_with_dots else data) + b".\r\n")
-            if "PIPELINING" in offers:
-                return [Flight(OPENING, b"%b%bDATA\r\n" % (mail, rcpt)), end]
-            return [
-                *(Flight((step,), octets) for step, octets in zip(OPENING, (mail, rcpt, b"DATA\r\n"), strict=True)),
-                end,
-            ]
+            steps.append((Step.DATA, b"DATA\r\n"))
+        elif self._is_eager(offers):
+            return []
+        if "PIPELINING" in offers:
+            return [Flight(tuple(step for step, _ in steps), b"".join([octets for _, octets in steps]))]
+        return [Flight((step,), octets) for step, octets in steps]
+
+    def ending(self, offers: Offers) -> Flight:
+        """Return the message, and what goes along with it."""
+        data = self.whole
+        if "CHUNKING" not in offers:
+            return Flight(ENDING, (_dot_stuffed(data) if self.may_start_with_dots else data) + b".\r\n")
         chunk = b"BDAT %d LAST\r\n%b" % (len(data), data)
-        end = Flight(ENDING, chunk)
-        if "PIPELINING" not in offers:
-            return [Flight((Step.MAIL,), mail), Flight((Step.RCPT,), rcpt), end]
-        if len(data) > EAGER_CHUNK:
-            return [Flight((Step.MAIL, Step.RCPT), mail + rcpt), end]
-        return [Flight((Step.MAIL, Step.RCPT, Step.END_OF_DATA), mail + rcpt + chunk)]
+        if self._is_eager(offers):
+            return Flight((Step.MAIL, Step.RCPT, *ENDING), self._mail(offers) + self._rcpt(offers) + chunk)
+        return Flight(ENDING, chunk)
+
+    def _is_eager(self, offers: Offers) -> bool:
+        return "PIPELINING" in offers and self.size <= EAGER_CHUNK
 
     def _mail(self, offers: Offers) -> bytes:
         command, dsn = f"MAIL FROM:<{self.mail_from}>", self.dsn
         if "SIZE" in offers:
-            command += f" SIZE={len(self.data)}"
+            command += f" SIZE={self.size}"
         # A server without 8BITMIME gets the bytes all the same: every one in use is eight-bit clean.
         if "8BITMIME" in offers and not self.data.isascii():
             command += " BODY=8BITMIME"

@@ -7,6 +7,7 @@ transfer encoding and one signature (an RSA-2048 signature costs more than all t
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -15,8 +16,8 @@ from django.db import DatabaseError
 
 from domains import signing
 from mailpush.mail import compose
-from mailpush.mail.dkim import CanonicalFields, Signer, body_hash, canonical_headers, from_pem
-from mailpush.mail.letter import Letter, check_lines
+from mailpush.mail.dkim import CanonicalFields, Signer, Unsigned, body_hash, canonical_headers, from_pem
+from mailpush.mail.letter import Letter, Seal, check_lines
 from mailpush.mail.merge import Body, Head, form
 from sending import bodies, return_path, unsubscribe
 from sending.delivery.parcels import Composer, QueuedMessage
@@ -37,6 +38,35 @@ class Parts(NamedTuple):
     body: bytes
     body_hash: bytes
     may_start_with_dots: bool = False  # its lines may
+
+
+class Signing:
+    """The signatures of mails that were composed together: none is made until a server wants one of the mails."""
+
+    def __init__(self, signer: Signer, begun: Sequence[Unsigned]) -> None:
+        self._signer = signer
+        self._begun = begun
+        self._fields: list[bytes] = []
+
+    def seals(self) -> list["Signature"]:
+        return [Signature(self, place, self._signer.size(each)) for place, each in enumerate(self._begun)]
+
+    def field(self, place: int) -> bytes:
+        if not self._fields:
+            self._fields = self._signer.finish(self._begun)
+        return self._fields[place]
+
+
+@dataclass(slots=True, eq=False)
+class Signature:
+    """The DKIM-Signature field of one mail."""
+
+    _signing: Signing
+    _place: int
+    size: int
+
+    def __call__(self) -> bytes:
+        return self._signing.field(self._place)
 
 
 class ContentComposer:
@@ -61,27 +91,27 @@ class ContentComposer:
             self._parts = self._merged
 
     def compose(self, messages: Sequence[QueuedMessage], *, now: datetime) -> list[Letter]:
-        """Return the finished mails; several at once take less time than one after the other.
+        """Return the mails, which are signed together when one of them is needed.
 
         :raises ValueError: a recipient or a variable cannot stand in a mail.
         """
         mails = [self._parts(message) for message in messages]
-        signatures = self._signer.sign_canonical(
-            [(mail.fields, mail.body_hash) for mail in mails], now=int(now.timestamp())
-        )
+        at = int(now.timestamp())
+        signing = Signing(self._signer, [self._signer.begin(mail.fields, mail.body_hash, now=at) for mail in mails])
         return [
-            self._letter(message, mail, signature, now)
-            for message, mail, signature in zip(messages, mails, signatures, strict=True)
+            self._letter(message, mail, seal, now)
+            for message, mail, seal in zip(messages, mails, signing.seals(), strict=True)
         ]
 
-    def _letter(self, message: QueuedMessage, mail: Parts, signature: bytes, now: datetime) -> Letter:
+    def _letter(self, message: QueuedMessage, mail: Parts, seal: Seal, now: datetime) -> Letter:
         trace = return_path.trace(message.pk, now=now)
         return Letter(
             return_path.envelope_sender(trace, domain=self._domain) if self._is_random else self._sender,
             message.recipient,
-            b"%b%b%b\r\n%b" % (return_path.trace_field(trace), signature, mail.headers, mail.body),
+            b"%b%b\r\n%b" % (return_path.trace_field(trace), mail.headers, mail.body),
             return_path.wishes(trace, message.recipient),
             smtputf8=not mail.headers.isascii(),
+            seal=seal,
             has_good_lines=True,
             may_start_with_dots=mail.may_start_with_dots,
         )

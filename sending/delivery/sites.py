@@ -46,6 +46,7 @@ class Site:
         self._waiting: dict[Key, deque[Parcel]] = {}  # no key without parcels
         self._connections: set[asyncio.Task[None]] = set()
         self._idle: deque[asyncio.Future[None]] = deque()
+        self.wants_messages = True  # the last reply was to a message, not to a recipient
 
     def allow(self, limits: Limits) -> None:
         self._limits = limits
@@ -107,11 +108,13 @@ class Site:
         return None if is_spent or is_too_many or link.key not in self._waiting else self._pop(link.key)
 
     def compose(self, parcel: Parcel) -> None:
-        """Compose the parcel, and with it some that wait behind it.
+        """Compose the parcel, and with it some that wait behind it, unless the site turns recipients away.
+
+        They are signed together, and what is not sent need not be signed.
 
         :raises Exception: it cannot be composed.
         """
-        most = min(COMPOSED_AT_ONCE, BYTES_AT_ONCE // (parcel.composer.size + 1))
+        most = min(COMPOSED_AT_ONCE, BYTES_AT_ONCE // (parcel.composer.size + 1)) if self.wants_messages else 1
         behind = islice(self._waiting.get(parcel.route.key, ()), max(most - 1, 0))
         some = [parcel, *(each for each in behind if each.composer is parcel.composer and each.letter is None)]
         now = datetime.now(UTC)
@@ -195,12 +198,16 @@ class Link:
         problem = ""
         try:
             reply, step, _ = await self.session.transfer(letter, self._letter_ahead)
+            self._site.wants_messages = step is Step.END_OF_DATA
             if is_reused and reply.code == SHUTTING_DOWN and step is not Step.END_OF_DATA:
                 return False
         except ConnectionLost as lost:
             if is_reused and not lost.during_data:
                 return False
             problem = str(lost)
+        except Exception as error:  # the letter's seal; the server waits for what will not come
+            log.exception("Message %s", parcel.message.pk)
+            problem = f"could not be signed: {error!r}"
         seconds = time.monotonic() - began
         self._site.report(Delivery(parcel.message.pk, reply, problem, self.host, self.session.is_encrypted, seconds))
         return True

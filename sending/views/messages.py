@@ -155,4 +155,4 @@ def _composed(message: Message) -> ComposedMail | None:
         composer = ContentComposer(message.content)
     except (DkimKey.DoesNotExist, FileNotFoundError):
         return None
-    return ComposedMail(composer.compose([QueuedMessage.of(message)], now=timezone.now())[0].data)
+    return ComposedMail(composer.compose([QueuedMessage.of(message)], now=timezone.now())[0].whole)

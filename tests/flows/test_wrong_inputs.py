@@ -283,7 +283,7 @@ def test_header_in_a_recipients_value_stays_a_value(account):
     content = ContentFactory(sender=sender, subject="Hello {UserName}", sender_name="Shop")
     message = MessageFactory(batch=BatchFactory(content=content), variables={"UserName": INJECTED})
 
-    mail = ContentComposer(content).compose([QueuedMessage.of(message)], now=timezone.now())[0].data
+    mail = ContentComposer(content).compose([QueuedMessage.of(message)], now=timezone.now())[0].whole
 
     headers = mail.partition(b"\r\n\r\n")[0]
     names = {line.partition(b":")[0].lower() for line in headers.split(b"\r\n") if line[:1].strip()}

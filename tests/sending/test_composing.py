@@ -24,7 +24,7 @@ MIME = b"From: a@b.example\r\nSubject: Hello\r\n%b\r\nText\r\n"
 def composed(content, recipient="anna@readers.example"):
     message = MessageFactory(content=content, recipient=recipient)
     mail = ContentComposer(content).compose([QueuedMessage.of(message)], now=timezone.now())[0]
-    return message, mail, email.message_from_bytes(mail.data, policy=email.policy.default)
+    return message, mail, email.message_from_bytes(mail.whole, policy=email.policy.default)
 
 
 def submitted(sender, *, stream=Stream.BATCH, fields=b"", **more):

@@ -46,6 +46,38 @@ async def test_letters_follow_each_other_whatever_becomes_of_them(missing):
     assert [content for _, content in door.taken] == [MESSAGE] * 3
 
 
+class Above:
+    """A field that stands above a letter; counts how often it is made."""
+
+    size = len(b"Sealed: yes\r\n")
+
+    def __init__(self):
+        self.made = 0
+
+    def __call__(self):
+        self.made += 1
+        return b"Sealed: yes\r\n"
+
+
+@pytest.mark.parametrize("missing", [{"CHUNKING"}, {"CHUNKING", "PIPELINING"}])
+async def test_a_letter_is_sealed_when_its_recipient_is_accepted(missing):
+    door = Mailroom()
+    queue = [Letter("a@a.test", address, MESSAGE, seal=Above()) for address in ("gone@b.test", "one@b.test")]
+    async with open_door(door) as listener:
+        session = await visit(listener.port)
+        for keyword in missing:
+            del session.offers[keyword]
+
+        found = await carry(session, queue)
+
+        await session.close()
+    assert [code for code, _ in found] == [550, 250]
+    assert [letter.seal.made for letter in queue] == [0, 1]
+    [(envelope, content)] = door.taken
+    assert content == b"Sealed: yes\r\n" + MESSAGE
+    assert envelope.params["SIZE"] == str(len(content))
+
+
 async def test_next_commands_come_with_the_end_of_the_message():
     steps = [
         GREETING,
