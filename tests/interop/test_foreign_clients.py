@@ -93,8 +93,8 @@ def test_mail_arrives_as_it_was_written(client, is_wrapped, way, shop, internet,
     assert essence(email.message_from_bytes(arrived.raw, policy=email.policy.default)) == essence(mail)
     header = arrived.raw.partition(b"\r\n\r\n")[0]
     assert b"with ESMTPSA" in header
-    assert header.startswith(b"X-Mailpush-Trace: ")
-    assert header.index(b"DKIM-Signature: ") < header.index(b"Received: ")
+    assert header.startswith(b"DKIM-Signature: ")
+    assert header.index(b"X-Mailpush-Trace: ") < header.index(b"Received: ")
 
 
 @pytest.mark.parametrize("client", ["smtplib", "aiosmtplib", "nodemailer", "postfix"])
