@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mailpush.environment import DELIVERY_MODES, Environment
 from mailpush.keys import kept_encryption_key, kept_secret_key
+from mailpush.lib.pooled import Connection
 from mailpush.places import Places
 from mailpush.sandbox.ports import kept_ports
 from mailpush.schedule import BEAT_SCHEDULE, TASK_ROUTES
@@ -155,7 +156,13 @@ DATABASES: dict[str, dict[str, Any]] = {"default": dict(dj_database_url.parse(DA
 # A server that restarts leaves the pool with dead connections; they are noticed before they are used.
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 # A pool per process: reconnecting for each task costs the server milliseconds of CPU.
-DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 0, "max_size": 40, "timeout": 30, "max_idle": 60}
+DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+    "connection_class": Connection,
+    "min_size": 0,
+    "max_size": 40,
+    "timeout": 30,
+    "max_idle": 60,
+}
 
 CACHES = {
     "default": {
