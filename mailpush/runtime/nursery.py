@@ -13,13 +13,14 @@ import select
 import signal
 import socket
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
 from setproctitle import setproctitle
 
-from mailpush.runtime.processes import dies_with_parent
+from mailpush.runtime.processes import SUPERUSER, dies_with_parent
 
 PACKET = 65536  # bytes; a command line is far shorter
 LONGEST_LINE = 1024 * 1024
@@ -34,6 +35,7 @@ class Newborn(BaseException):
 
     def live(self) -> None:
         """Run the part's program as the main one."""
+        warnings.filterwarnings("ignore", SUPERUSER)  # as the interpreter's own option would do
         if self.script[0] == "-m":
             sys.argv = self.script[1:]
             runpy.run_module(self.script[1], run_name="__main__", alter_sys=True)

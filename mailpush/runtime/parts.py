@@ -9,9 +9,9 @@ from django.conf import settings
 from django.core.management import get_commands
 
 from mailpush.runtime.embedded import Server
+from mailpush.runtime.processes import SUPERUSER
 
-# Celery's warning of root is meant for pickled tasks, which we do not accept.
-PYTHON = (sys.executable, "-W", "ignore:You're running the worker with superuser")
+PYTHON = (sys.executable, "-W", f"ignore:{SUPERUSER}")
 MANAGE = (*PYTHON, str(settings.BASE_DIR / "manage.py"))
 CELERY = (*PYTHON, "-m", "celery", "--quiet", "--app", "mailpush")
 WORKER = (*CELERY, "worker", "--without-gossip", "--without-mingle", "--without-heartbeat")

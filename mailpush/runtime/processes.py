@@ -9,6 +9,9 @@ from typing import Any
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
+# How Celery's warning of root begins. It is meant for pickled tasks, which we do not accept.
+SUPERUSER = "You're running the worker with superuser"
+
 
 def dies_with_parent(how: signal.Signals) -> Callable[[], None] | None:
     """Return what a child calls between fork and exec so that the kernel sends it `how` when its parent is gone.
