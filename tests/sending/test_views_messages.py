@@ -224,8 +224,13 @@ class TestMail:
 
         mail = owner_client.get(url("message", message)).context["mail"]
 
-        assert (mail.subject, mail.text.rstrip(), mail.html.rstrip()) == ("你好", text, html)
-        assert owner_client.get(url("message-html", message)).content.decode().rstrip() == html
+        assert (mail.subject, mail.text, mail.html) == ("你好", ended(text), ended(html))
+        assert owner_client.get(url("message-html", message)).content.decode() == ended(html)
+
+
+def ended(text):
+    """Return the text as it is sent: its last line ends, too."""
+    return text and f"{text}\r\n"
 
 
 class TestWait:

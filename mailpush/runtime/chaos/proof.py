@@ -8,8 +8,7 @@ from itertools import pairwise
 FINAL = ("delivered", "bounced", "failed", "unknown")
 WAITING = ("queued", "deferred")
 CLOCKS_DIFFER = 2.0  # seconds between a signal and the death that the sink can see
-RECORDED_WITHIN = 5.0  # seconds after a server's answer; more by far than it takes …
-DATABASE_AWAY = 60.0  # … while there is a database: its recovery on a busy machine and the way back to it included
+RECORDED_WITHIN = 5.0  # seconds after a server's answer; more by far than it takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +23,6 @@ class Kill:
     victim: str
     in_flight: frozenset[int] | None = frozenset()
     connections: int = 0  # to the sink, open at that moment
-
-    def hides(self, taken_at: float) -> bool:
-        """Tell whether it left no database to write down what was taken then."""
-        is_then = self.at - RECORDED_WITHIN <= taken_at <= self.at + DATABASE_AWAY
-        return is_then and self.victim.startswith("postgres")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,16 +156,11 @@ def _kill_of(message_id: int, taken_at: tuple[float, ...], kills: list[Kill]) ->
         if kill.in_flight is not None and message_id not in kill.in_flight:
             continue
         pairs = pairwise(taken_at)
-        if any(first - CLOCKS_DIFFER <= kill.at <= min(again, _recorded(first, kills)) for first, again in pairs):
+        if any(first - CLOCKS_DIFFER <= kill.at <= min(again, first + RECORDED_WITHIN) for first, again in pairs):
             return number
         if len(taken_at) <= 1 and all(at - CLOCKS_DIFFER <= kill.at for at in taken_at):
             return number
     return None
-
-
-def _recorded(taken_at: float, kills: list[Kill]) -> float:
-    """Return until when the outcome of what was taken then is written down, unless its worker dies."""
-    return max([taken_at + RECORDED_WITHIN, *(kill.at + DATABASE_AWAY for kill in kills if kill.hides(taken_at))])
 
 
 def _say(problems: list[str], count: int, what: str, ids: list[int]) -> None:

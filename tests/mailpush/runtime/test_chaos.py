@@ -89,15 +89,6 @@ def test_duplicates_and_unknowns_are_explained_by_the_kill_they_were_in_flight_a
     ]
 
 
-def test_what_was_taken_while_the_database_was_away_may_be_lost_with_its_worker():
-    kills = [Kill(18.0, "postgres", frozenset({2}), 5), Kill(29.0, "trigger", frozenset({1}), 5)]
-
-    proof = proved(ROWS[:1], TWICE, kills=kills)
-
-    assert proof.holds
-    assert proof.notes[0] == "1 duplicates: in flight at kill 2 (trigger)."
-
-
 @pytest.mark.parametrize(
     ("rows", "taken", "kill", "problem"),
     [
