@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import smtplib
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -57,7 +58,15 @@ def by_smtplib(way: Way, mail: EmailMessage) -> None:
 def by_aiosmtplib(way: Way, mail: EmailMessage) -> None:
     tls = {"use_tls": True} if way.is_wrapped else {"start_tls": True}
     login = {"username": way.user, "password": way.password}
-    asyncio.run(aiosmtplib.send(mail, hostname=HOST, port=way.port, tls_context=way.context, **tls, **login))
+
+    async def send() -> None:
+        with socket.create_connection((HOST, way.port)) as line:
+            await aiosmtplib.send(mail, hostname=HOST, sock=line, tls_context=way.context, **tls, **login)
+            # Nobody says when its connection has ended, and its loop must not end before.
+            while line.fileno() != -1:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(send(), PATIENCE))
 
 
 def by_swaks(way: Way, mail: EmailMessage) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import math
 import threading
 from datetime import timedelta
 
@@ -476,6 +477,7 @@ def test_sick_database_means_later_and_nothing_is_kept(program, shop):
 
 
 def test_database_that_has_restarted_is_found_again(program, shop, monkeypatch):
+    monkeypatch.setattr(Line, "LOOKED_AT_AFTER", math.inf)  # as if asked again at once
     program.send(mail_from(shop.address), "ann@north.example")
     end_connections()
     program.say(f"MAIL FROM:<{shop.address}>")
