@@ -43,13 +43,13 @@ class Outcome:
 
 
 class Move(NamedTuple):
-    """A move that took place."""
+    """A move that took place, of one or more messages."""
 
-    message_id: int
     batch_id: int | None
     was: str
     status: str
     invalid: bool
+    message_ids: list[int]
 
 
 # One JSON text for all rows: the driver turns a list into an array value by value, which takes many times as long.
@@ -85,8 +85,9 @@ WITH outcome AS (
            o.tls, o.seconds
     FROM moved JOIN outcome o ON o.message_id = moved.id JOIN sending_content c ON c.id = moved.content_id
 )
-SELECT moved.id, moved.batch_id, moved.was, o.status, o.invalid
+SELECT moved.batch_id, moved.was, o.status, o.invalid, array_agg(moved.id ORDER BY moved.id)
 FROM moved JOIN outcome o ON o.message_id = moved.id
+GROUP BY moved.batch_id, moved.was, o.status, o.invalid
 """  # noqa: S608 - put together from this module's own constants
 
 
@@ -99,7 +100,7 @@ def record(outcomes: Sequence[Outcome]) -> list[Move]:
         return []
     with transaction.atomic(savepoint=False):
         moves = [Move(*row) for row in executed(RECORD, {"outcomes": orjson.dumps(outcomes).decode()})]
-        _count(((move.batch_id, move.was, move.status, 1) for move in moves), now=outcomes[-1].at)
+        _count(((move.batch_id, move.was, move.status, len(move.message_ids)) for move in moves), now=outcomes[-1].at)
     return moves
 
 
@@ -127,7 +128,7 @@ def accept(content: Content, numbers: dict[Status, int], *, batch_id: int | None
 
 def dead_addresses(moves: Iterable[Move]) -> list[Suppression]:
     """Return whom to suppress: their mail server has said that they do not exist."""
-    invalid = [move.message_id for move in moves if move.invalid]
+    invalid = [pk for move in moves if move.invalid for pk in move.message_ids]
     return [
         Suppression(
             account_id=message.account_id,
@@ -156,20 +157,13 @@ def finish_batches(batch_ids: Collection[int], *, now: datetime) -> None:
 def _count(moves: Iterable[tuple[int | None, str, str, int]], *, now: datetime) -> None:
     """Move the batches' counts along, batch by batch in the order of their ids."""
     changes: dict[int, Counter[str]] = {}
-    for (batch_id, was, status), n in _summed(moves).items():
+    for batch_id, was, status, n in moves:
         if batch_id is not None:
             change = changes.setdefault(batch_id, Counter())
             change[was or "total"] += n if not was else -n
             change[status] += n
     for batch_id, change in sorted(changes.items()):
         _add(batch_id, change, now=now)
-
-
-def _summed(moves: Iterable[tuple[int | None, str, str, int]]) -> Counter[tuple[int | None, str, str]]:
-    sums: Counter[tuple[int | None, str, str]] = Counter()
-    for batch_id, was, status, n in moves:
-        sums[batch_id, was, status] += n
-    return sums
 
 
 ADD = f"""

@@ -179,5 +179,6 @@ def _settle(hand: Hand) -> None:
     """Move the messages; those that had moved before stay, and count for nothing."""
     moves = ledger.record([outcome for outcome, _ in hand.outcomes.values()])
     for move in moves:
-        hand.outcomes[move.message_id][1].has_effect = True
+        for pk in move.message_ids:
+            hand.outcomes[pk][1].has_effect = True
     suppression.suppress_all(ledger.dead_addresses(moves))

@@ -1,12 +1,12 @@
 """What a worker process keeps: a desk for each stream it works, started with its first lane."""
 
-import gc
 import threading
 from collections.abc import Collection
 
 from django.conf import settings
 from django.utils import timezone
 
+from mailpush.lib import memory
 from sending.delivery import claims, routing
 from sending.delivery.desk import Desk
 from sending.delivery.dialing import Terms
@@ -39,8 +39,7 @@ def _desk(stream: str) -> Desk:
     """Return the process's desk for a stream. The streams share no connections: each has its own source addresses."""
     with _lock:
         if not _desks:
-            gc.freeze()  # what is loaded stays
-            gc.set_threshold(LOOK_FOR_CYCLES_AFTER, 20, 20)
+            memory.settle(LOOK_FOR_CYCLES_AFTER)
         if stream not in _desks:
             desk = Desk(stream, terms(stream))
             # Not a daemon: the process ends when it has written down what was out.

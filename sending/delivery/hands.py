@@ -62,7 +62,7 @@ def write(hand: Hand) -> Written:
 
 def _queue_again(moves: Iterable[ledger.Move], hand: Hand) -> None:
     """Put deferred messages back into the queue, those of one batch that are due together as one chunk."""
-    batches = {move.message_id: move.batch_id for move in moves if move.status == Status.DEFERRED}
+    batches = {pk: move.batch_id for move in moves if move.status == Status.DEFERRED for pk in move.message_ids}
     again: dict[tuple[str, int | None, datetime], list[int]] = {}
     for site, outcomes in hand.outcomes.items():
         for outcome in outcomes:

@@ -212,7 +212,7 @@ def send_unknown_again(batch: Batch, *, by: Actor, now: datetime) -> int:
         raise WrongState(_("This batch has no message of unknown outcome to send again."))
     ids = list(Message.objects.filter(batch=batch, status=Status.UNKNOWN).values_list("pk", flat=True))
     moves = ledger.record([ledger.Outcome(pk, Status.QUEUED, at=now, is_attempt=False) for pk in ids])
-    moved = [move.message_id for move in moves]
+    moved = sorted(pk for move in moves for pk in move.message_ids)
     Chunk.objects.bulk_create(
         Chunk(stream=Stream.BATCH, batch=batch, messages=moved[at : at + CHUNK_SIZE], due_at=now)
         for at in range(0, len(moved), CHUNK_SIZE)

@@ -22,7 +22,7 @@ COMMANDS_END_WITHIN = 30.0  # seconds
 
 class Command(BaseCommand):
     help = "Start everything on this machine and keep it running until told to stop."
-    requires_system_checks: list[str] = []  # each part runs them
+    requires_system_checks: list[str] = []  # its parts run them
 
     def add_arguments(self, parser: Any) -> None:
         parser.add_argument("--no-demo", action="store_true", help="create no demo account on an empty data folder")
