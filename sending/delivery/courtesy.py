@@ -5,7 +5,7 @@ What a lane may do is in the database, for all processes and hosts; this is how 
 
 import os
 import socket
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -44,16 +44,11 @@ def admit(stream: str, sites: Collection[str], *, now: datetime) -> list[Lane]:
 
     For a start a lane asks for half of them, so that a second process can begin at once.
     """
-    rows = {row.site: row for row in LaneRow.objects.filter(stream=stream, site__in=sites)}
-    admitted = []
-    for site in sites:
-        row = rows.get(site)
-        if row and row.suspended_until and row.suspended_until > now:
-            continue
-        lane = Lane(site, Limits(0, 1))
-        ask(stream, lane, pacing.of_lane(row) if row else Pace(), now=now, part=0.5)
-        admitted.append(lane)
-    return admitted
+    rows = _rows(stream, sites)
+    suspended = {row.site for row in rows.values() if row.suspended_until and row.suspended_until > now}
+    lanes = [Lane(site, Limits(0, 1)) for site in sites if site not in suspended]
+    _ask(stream, lanes, rows, now=now, part=0.5)
+    return lanes
 
 
 def next_question(lane: Lane) -> datetime:
@@ -63,21 +58,35 @@ def next_question(lane: Lane) -> datetime:
 
 def ask_again(stream: str, lanes: Iterable[Lane], *, now: datetime) -> None:
     """Ask for the shares of lanes once more: others have come or gone, the pace has changed, or the tables have."""
-    due = {lane.site: lane for lane in lanes if now >= next_question(lane)}
-    rows = {row.site: row for row in LaneRow.objects.filter(stream=stream, site__in=due)} if due else {}
-    for site, lane in due.items():
-        ask(stream, lane, pacing.of_lane(rows[site]) if site in rows else Pace(), now=now)
+    due = [lane for lane in lanes if now >= next_question(lane)]
+    if due:
+        _ask(stream, due, _rows(stream, [lane.site for lane in due]), now=now)
 
 
-def ask(stream: str, lane: Lane, pace: Pace, *, now: datetime, part: float = 1.0) -> None:
-    """Set what the lane may do until the next question; it asks for a part of the connections."""
-    shape = shaping.current(now).shape(lane.site)
-    rate, most = pacing.limits(pacing.recovered(pace, shape, now), shape)
-    connections = permits.grant(stream, lane.site, _holder(), ceil(most * part), most, now)
-    demand = shape.tls if shape.tls is TlsPolicy.REQUIRED else None
-    lane.limits = Limits(connections, shape.mails_per_connection, demand)
-    lane.rate = rate
-    lane.asked_at = now
+def _rows(stream: str, sites: Collection[str]) -> dict[str, LaneRow]:
+    return {row.site: row for row in LaneRow.objects.filter(stream=stream, site__in=sites)}
+
+
+def _ask(
+    stream: str, lanes: Collection[Lane], rows: Mapping[str, LaneRow], *, now: datetime, part: float = 1.0
+) -> None:
+    """Set what the lanes may do until the next question; they ask for a part of the connections.
+
+    All in one question: it ends with a commit, and whoever asks has outcomes to record.
+    """
+    wishes = {}
+    shapes = shaping.current(now)
+    for lane in lanes:
+        shape = shapes.shape(lane.site)
+        pace = pacing.of_lane(rows[lane.site]) if lane.site in rows else Pace()
+        lane.rate, most = pacing.limits(pacing.recovered(pace, shape, now), shape)
+        wishes[lane.site] = permits.Wish(ceil(most * part), most)
+    granted = permits.grant(stream, _holder(), wishes, now)
+    for lane in lanes:
+        shape = shapes.shape(lane.site)
+        demand = shape.tls if shape.tls is TlsPolicy.REQUIRED else None
+        lane.limits = Limits(granted[lane.site], shape.mails_per_connection, demand)
+        lane.asked_at = now
 
 
 def provide(stream: str, lane: Lane, *, now: datetime) -> None:

@@ -5,9 +5,9 @@ leaves a reserve; of mails a minute, triggered mail may go some seconds ahead of
 mail then waits out. So a campaign never takes the last place from a code.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Sum
@@ -18,6 +18,14 @@ from sending.models import Gate, Turn
 TURN_LASTS = timedelta(seconds=30)  # without renewal: its holder is dead
 # Seconds of the pace that may go at once: few enough for a server not to notice, enough for a bulk write.
 AHEAD: dict[str, timedelta] = {Stream.BATCH: timedelta(seconds=2), Stream.TRIGGER: timedelta(seconds=12)}
+
+
+class Wish(NamedTuple):
+    """How many connections to a site a worker wants, of how many that it bears from all together."""
+
+    wanted: int
+    limit: int
+
 
 # The generic cell rate algorithm (ITU-T I.371) in one statement. `next_free_at` is when the mails granted so far
 # are through at the pace; it may lie as far ahead as `ahead` when the next one is granted.
@@ -62,31 +70,42 @@ def most_of(stream: str, limit: int) -> int:
 
 
 @transaction.atomic
-def grant(stream: str, site: str, holder: str, wanted: int, limit: int, now: datetime) -> int:
-    """Return how many connections a holder may have open, at most `limit` over all of them.
+def grant(stream: str, holder: str, wishes: Mapping[str, Wish], now: datetime) -> dict[str, int]:
+    """Return how many connections to each site a holder may have open.
 
-    It replaces what the holder had; ask again every few seconds, since shares change as others come and
+    They replace what the holder had; ask again every few seconds, since shares change as others come and
     go. Who gets none is remembered as waiting, and the others leave room at their next question.
     """
-    _lock(site, now)
-    Turn.objects.filter(site=site, until__lt=now).delete()
-    others = list(Turn.objects.filter(site=site).exclude(stream=stream, holder=holder))
+    _lock(wishes, now)
+    Turn.objects.filter(site__in=wishes, until__lt=now).delete()
+    others: dict[str, list[Turn]] = {site: [] for site in wishes}
+    for turn in Turn.objects.filter(site__in=wishes).exclude(stream=stream, holder=holder):
+        others[turn.site].append(turn)
+    shares = {site: _share(stream, wish, others[site]) for site, wish in wishes.items()}
+    until = now + TURN_LASTS
+    Turn.objects.bulk_create(
+        [
+            Turn(site=site, stream=stream, holder=holder, connections=share, wanted=wishes[site].wanted, until=until)
+            for site, share in shares.items()
+        ],
+        update_conflicts=True,
+        unique_fields=["site", "stream", "holder"],
+        update_fields=["connections", "wanted", "until"],
+    )
+    return shares
+
+
+def _share(stream: str, wish: Wish, others: Collection[Turn]) -> int:
+    """Return what a site has for one holder beside the others' turns."""
     peers = [turn for turn in others if turn.stream == stream]
-    most = most_of(stream, limit)
+    most = most_of(stream, wish.limit)
     fair = max(most // (len(peers) + 1), 1)
     share = max(fair, most - sum(min(turn.wanted, fair) for turn in peers))
     free = min(
         most - sum(turn.connections for turn in peers),
-        limit - sum(turn.connections for turn in others),
+        wish.limit - sum(turn.connections for turn in others),
     )
-    connections = max(min(wanted, share, free), 0)
-    Turn.objects.update_or_create(
-        site=site,
-        stream=stream,
-        holder=holder,
-        defaults={"connections": connections, "wanted": wanted, "until": now + TURN_LASTS},
-    )
-    return connections
+    return max(min(wish.wanted, share, free), 0)
 
 
 def renew(holder: str, now: datetime) -> int:
@@ -108,9 +127,10 @@ def open_connections(sites: Collection[str] | None = None, *, now: datetime) -> 
     return {(row["stream"], row["site"]): row["open"] for row in rows}
 
 
-def _lock(site: str, now: datetime) -> None:
-    """Let nobody else deal with the site's connections until the transaction ends."""
-    locked = Gate.objects.select_for_update().filter(site=site)
-    if not locked.exists():
-        Gate.objects.bulk_create([Gate(site=site, next_free_at=now)], ignore_conflicts=True)
-    assert list(locked)  # gates are never deleted
+def _lock(sites: Collection[str], now: datetime) -> None:
+    """Let nobody else deal with the sites' connections until the transaction ends."""
+    # In the order of their names, so that two workers never wait for each other in a circle.
+    gates = Gate.objects.select_for_update().filter(site__in=sites).order_by("site").values_list("site", flat=True)
+    if missing := set(sites).difference(gates):
+        Gate.objects.bulk_create([Gate(site=site, next_free_at=now) for site in sorted(missing)], ignore_conflicts=True)
+        assert len(gates.all()) == len(sites)  # gates are never deleted

@@ -266,7 +266,7 @@ class TestLane:
             pace_reason="QQ Mail finds our traffic suspicious.",
         )
         Chunk.objects.create(stream=Stream.BATCH, site="plain.test", messages=[1], due_at=now)
-        permits.grant(Stream.BATCH, "qq", "a worker", 1, 2, now)
+        permits.grant(Stream.BATCH, "a worker", {"qq": permits.Wish(1, 2)}, now)
 
         page = desk.get(QUEUES)
 

@@ -13,6 +13,10 @@ BATCH, TRIGGER = Stream.BATCH, Stream.TRIGGER
 SECOND = timedelta(seconds=1)
 
 
+def grant(stream, site, holder, wanted, limit, now):
+    return permits.grant(stream, holder, {site: permits.Wish(wanted, limit)}, now)[site]
+
+
 @pytest.mark.django_db
 class TestTake:
     def test_without_a_limit_all_go(self, now, django_assert_num_queries):
@@ -59,54 +63,65 @@ class TestTake:
 @pytest.mark.django_db
 class TestGrant:
     def test_batch_leaves_a_reserve(self, now):
-        assert permits.grant(BATCH, "mx.test", "a", 50, 10, now) == 8
-        assert permits.grant(TRIGGER, "mx.test", "a", 50, 10, now) == 2
+        assert grant(BATCH, "mx.test", "a", 50, 10, now) == 8
+        assert grant(TRIGGER, "mx.test", "a", 50, 10, now) == 2
 
     def test_one_connection_has_no_reserve(self, now):
-        assert permits.grant(BATCH, "mx.test", "a", 50, 1, now) == 1
-        assert permits.grant(TRIGGER, "mx.test", "a", 50, 1, now) == 0
+        assert grant(BATCH, "mx.test", "a", 50, 1, now) == 1
+        assert grant(TRIGGER, "mx.test", "a", 50, 1, now) == 0
 
     def test_triggered_mail_may_have_all_and_batch_waits(self, now):
-        assert permits.grant(TRIGGER, "mx.test", "a", 50, 10, now) == 10
-        assert permits.grant(BATCH, "mx.test", "a", 50, 10, now) == 0
+        assert grant(TRIGGER, "mx.test", "a", 50, 10, now) == 10
+        assert grant(BATCH, "mx.test", "a", 50, 10, now) == 0
 
     def test_who_comes_later_gets_a_fair_share_at_the_next_question(self, now):
-        first = [permits.grant(BATCH, "mx.test", holder, 50, 10, now) for holder in "ab"]
-        second = [permits.grant(BATCH, "mx.test", holder, 50, 10, now) for holder in "ab"]
+        first = [grant(BATCH, "mx.test", holder, 50, 10, now) for holder in "ab"]
+        second = [grant(BATCH, "mx.test", holder, 50, 10, now) for holder in "ab"]
 
         assert (first, second) == ([8, 0], [4, 4])
 
     def test_what_others_do_not_want_is_nobodys_loss(self, now):
         for holder, wanted in (("a", 50), ("b", 1), ("a", 50), ("b", 1)):
-            permits.grant(BATCH, "mx.test", holder, wanted, 10, now)
+            grant(BATCH, "mx.test", holder, wanted, 10, now)
 
         assert dict(Turn.objects.values_list("holder", "connections")) == {"a": 7, "b": 1}
 
     def test_lower_limit_is_kept_at_the_next_question(self, now):
-        permits.grant(BATCH, "mx.test", "a", 50, 10, now)
+        grant(BATCH, "mx.test", "a", 50, 10, now)
 
-        assert permits.grant(BATCH, "mx.test", "a", 50, 2, now) == 1
+        assert grant(BATCH, "mx.test", "a", 50, 2, now) == 1
 
     def test_dead_workers_do_not_count(self, now):
-        permits.grant(BATCH, "mx.test", "dead", 50, 10, now)
-        permits.grant(BATCH, "mx.test", "living", 50, 10, now)
+        grant(BATCH, "mx.test", "dead", 50, 10, now)
+        grant(BATCH, "mx.test", "living", 50, 10, now)
         later = now + permits.TURN_LASTS
         assert permits.renew("living", later) == 1
 
-        assert permits.grant(BATCH, "mx.test", "living", 50, 10, later + SECOND) == 8
+        assert grant(BATCH, "mx.test", "living", 50, 10, later + SECOND) == 8
         assert permits.renew("dead", later + SECOND) == 0
 
     def test_released_turns_are_free(self, now):
-        permits.grant(BATCH, "mx.test", "a", 50, 10, now)
-        permits.grant(BATCH, "other.test", "a", 50, 10, now)
+        grant(BATCH, "mx.test", "a", 50, 10, now)
+        grant(BATCH, "other.test", "a", 50, 10, now)
 
         permits.release(BATCH, "mx.test", "a")
 
-        assert permits.grant(BATCH, "mx.test", "b", 50, 10, now) == 8
+        assert grant(BATCH, "mx.test", "b", 50, 10, now) == 8
         assert permits.open_connections(["mx.test", "other.test"], now=now) == {
             (BATCH, "mx.test"): 8,
             (BATCH, "other.test"): 8,
         }
+
+    def test_many_sites_in_one_question(self, now, django_assert_num_queries):
+        grant(BATCH, "3.test", "b", 50, 10, now)
+        wishes = {f"{number}.test": permits.Wish(50, 10) for number in range(6)}
+        permits.grant(BATCH, "a", wishes, now)
+
+        with django_assert_num_queries(6):  # its savepoint's two among them
+            granted = permits.grant(BATCH, "a", wishes, now)
+
+        assert granted == {site: 0 if site == "3.test" else 8 for site in wishes}
+        assert grant(BATCH, "3.test", "b", 50, 10, now) == 4
 
 
 @pytest.mark.django_db(transaction=True)
@@ -138,7 +153,7 @@ class TestConcurrently:
         def work(number):
             stream = TRIGGER if number % 4 == 0 else BATCH
             for round_ in range(15):
-                granted = permits.grant(stream, "mx.test", str(number), 1 + (number + round_) % 6, limit, now)
+                granted = grant(stream, "mx.test", str(number), 1 + (number + round_) % 6, limit, now)
                 held = dict(permits.open_connections(["mx.test"], now=now))
                 assert sum(held.values()) <= limit
                 assert held.get((BATCH, "mx.test"), 0) <= permits.most_of(BATCH, limit) == 8
@@ -147,3 +162,15 @@ class TestConcurrently:
             return True
 
         assert self.together(work) == [True] * 8
+
+    def test_sites_in_any_order(self, now):
+        sites = [f"{number}.test" for number in range(20)]
+
+        def work(number):
+            for round_ in range(10):
+                some = sites[number + round_ :] + sites[: number + round_]
+                permits.grant(BATCH, str(number), {site: permits.Wish(3, 10) for site in reversed(some)}, now)
+            return number
+
+        assert self.together(work) == list(range(8))
+        assert max(permits.open_connections(now=now).values()) <= 8

@@ -92,7 +92,7 @@ class TestMessage:
         assert reports.wait_of(message, now=now).reason == f"QQ Mail gets no more than 600 mails a minute. {QQ_REASON}"
 
     def test_all_connections_are_taken(self, message, now):
-        permits.grant(Stream.BATCH, "qq", "a worker", 50, 4, now)
+        permits.grant(Stream.BATCH, "a worker", {"qq": permits.Wish(50, 4)}, now)
 
         assert reports.wait_of(message, now=now).reason == (
             f"All connections that QQ Mail bears at the same time (4) are in use. {QQ_REASON}"
@@ -100,7 +100,7 @@ class TestMessage:
         assert reports.wait_of(message, now=now + MINUTE).reason.startswith("It is in the queue")
 
     def test_triggered_mail_does_not_wait_for_what_batch_mail_may_have(self, message, now):
-        permits.grant(Stream.BATCH, "qq", "a worker", 50, 4, now)
+        permits.grant(Stream.BATCH, "a worker", {"qq": permits.Wish(50, 4)}, now)
         message.content.stream = Stream.TRIGGER
 
         assert reports.wait_of(message, now=now).reason.startswith("It is in the queue")
