@@ -1,8 +1,11 @@
 """Connections of the database pool that tell when the server has gone."""
 
-from typing import Any
+import time
+from typing import Any, Self
 
 import psycopg
+
+ASK_EVERY, ASK_FOR = 0.5, 30.0  # seconds, while the server is away
 
 
 class Connection(psycopg.Connection[Any]):
@@ -13,6 +16,21 @@ class Connection(psycopg.Connection[Any]):
     """
 
     _pool: Any  # set by the pool
+
+    @classmethod
+    def connect(cls, *args: Any, **options: Any) -> Self:
+        """Connect as soon as the server is there; the pool would ask again after 1, 2, 4, 8… seconds.
+
+        :raises psycopg.OperationalError: it has been away for half a minute, or does not let us in.
+        """
+        end = time.monotonic() + ASK_FOR
+        while True:
+            try:
+                return super().connect(*args, **options)
+            except psycopg.OperationalError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(ASK_EVERY)
 
     def execute(self, *args: Any, **options: Any) -> psycopg.Cursor[Any]:
         """Run a statement; Django does that through cursors, so this is the pool's look whether the server is there."""
