@@ -214,6 +214,11 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_HSTS_SECONDS = 3600 * 24 * 365 if HTTPS else 0
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "SAMEORIGIN"  # our own sandboxed previews of customers' HTML
+SILENCED_SYSTEM_CHECKS = [
+    *("security.W005", "security.W021"),  # HSTS for sub-domains and browsers' lists: for the owner of the domain to say
+    "security.W008",  # redirecting to HTTPS: the proxy's work
+    "security.W019",  # frames: see above
+]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
