@@ -72,9 +72,9 @@ def spend(account: Account, n: int, *, now: datetime) -> date:
     return day
 
 
-def give_back(account: Account, n: int, *, day: date) -> None:
+def give_back(account_id: int, n: int, *, day: date) -> None:
     """Return what `spend` took on `day` and nobody sent; what was taken on an earlier day is gone."""
-    use = QuotaUse.objects.filter(account=account)
+    use = QuotaUse.objects.filter(account=account_id)
     use.filter(day=day).update(day_used=Greatest(F("day_used") - n, Value(0)))
     use.filter(month=day.replace(day=1)).update(month_used=Greatest(F("month_used") - n, Value(0)))
 

@@ -195,7 +195,7 @@ class _Storing:
         for kind, _place, account_id, _status, n, *_rest in rows:
             if kind == "repeated" and account_id in spent:  # nothing is sent, so it costs nothing
                 account = self._accounts[account_id]
-                quotas.give_back(account, n, day=quotas.today(account, self._now))
+                quotas.give_back(account_id, n, day=quotas.today(account, self._now))
         self._note([entry for entry in self._entries if entry.submission.sender.account_id not in unpaid], rows)
         lanes = {(stream, site) for kind, *_, stream, site in rows if kind == "lane"}
         for each in self._submissions:
@@ -241,7 +241,7 @@ def _store_alone(submission: Submission, *, now: datetime) -> Lanes:
     lanes = storing.end(executed(_statement(), storing.parameters()))
     sent = sum(each.is_new and each.status == Status.QUEUED for each in submission.taken)
     if unsent := len(submission.recipients) - sent:
-        quotas.give_back(account, unsent, day=day)
+        quotas.give_back(account.pk, unsent, day=day)
     return lanes
 
 

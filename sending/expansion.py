@@ -182,10 +182,15 @@ def _insert(batch: Batch, *, now: datetime) -> tuple[int | None, int, int]:
 def _complete(batch: Batch, *, now: datetime) -> None:
     Batch.objects.filter(pk=batch.pk).update(status=Batch.Status.SENDING, claimed_until=None)
     ledger.finish_batches([batch.pk], now=now)
+    give_back(batch)
+
+
+def give_back(batch: Batch) -> None:
+    """Return the quota of those who have become no message to send, when no more will."""
     unsent = batch.requested - batch.total + batch.suppressed  # left the list meanwhile, or are suppressed
     if unsent > 0:
         assert batch.day  # set by `start`
-        quotas.give_back(batch.account, unsent, day=batch.day)
+        quotas.give_back(batch.account_id, unsent, day=batch.day)
 
 
 def withdraw(batch_id: int, *, now: datetime) -> None:

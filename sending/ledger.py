@@ -13,6 +13,7 @@ from typing import NamedTuple
 import orjson
 from django.db import transaction
 
+from accounts import quotas
 from recipients.models import Suppression
 from sending.models import Content, Event, Message, Status
 from sending.statements import executed
@@ -22,6 +23,7 @@ LONGEST_REPLY = 2000  # characters kept of a server's words
 # Batch columns are named for the status they count; what is only queued is total minus the rest.
 COUNTED = [status for status in Status.values if status != Status.QUEUED]
 FINISHED = [status for status in COUNTED if status != Status.DEFERRED]
+UNSENT = frozenset({Status.CANCELED, Status.SUPPRESSED})
 
 
 @dataclass(slots=True)
@@ -45,7 +47,10 @@ class Outcome:
 class Move(NamedTuple):
     """A move that took place, of one or more messages."""
 
+    account_id: int
     batch_id: int | None
+    day: date
+    is_tried: bool
     was: str
     status: str
     invalid: bool
@@ -85,22 +90,26 @@ WITH outcome AS (
            o.tls, o.seconds
     FROM moved JOIN outcome o ON o.message_id = moved.id JOIN sending_content c ON c.id = moved.content_id
 )
-SELECT moved.batch_id, moved.was, o.status, o.invalid, array_agg(moved.id ORDER BY moved.id)
+SELECT moved.account_id, moved.batch_id, moved.day, moved.attempts > 0, moved.was, o.status, o.invalid,
+       array_agg(moved.id ORDER BY moved.id)
 FROM moved JOIN outcome o ON o.message_id = moved.id
-GROUP BY moved.batch_id, moved.was, o.status, o.invalid
+GROUP BY moved.account_id, moved.batch_id, moved.day, moved.attempts > 0, moved.was, o.status, o.invalid
 """  # noqa: S608 - put together from this module's own constants
 
 
 def record(outcomes: Sequence[Outcome]) -> list[Move]:
     """Write the outcomes; return the moves that took place (fewer, where an outcome came too late).
 
-    A batch that has nothing left to try is over.
+    A batch that has nothing left to try is over. What was never tried and never will be costs no quota.
     """
     if not outcomes:
         return []
     with transaction.atomic(savepoint=False):
         moves = [Move(*row) for row in executed(RECORD, {"outcomes": orjson.dumps(outcomes).decode()})]
         _count(((move.batch_id, move.was, move.status, len(move.message_ids)) for move in moves), now=outcomes[-1].at)
+        for move in moves:
+            if move.status in UNSENT and not move.is_tried:
+                quotas.give_back(move.account_id, len(move.message_ids), day=move.day)
     return moves
 
 

@@ -192,11 +192,14 @@ def resume(batch: Batch, *, by: Actor, now: datetime) -> None:
 
 @transaction.atomic
 def cancel(batch: Batch, *, by: Actor, now: datetime) -> None:
-    """Send nothing more of it; messages that wait become canceled.
+    """Send nothing more of it; messages that wait become canceled, and cost no quota if they were not tried yet.
 
     :raises WrongState: the batch is over.
     """
+    before = Batch.objects.select_for_update().get(pk=batch.pk)
     _move(batch, Batch.Status.CANCELED, by=by, deed="batch.canceled")
+    if before.status == Batch.Status.PREPARING:
+        expansion.give_back(before)
     Batch.objects.filter(pk=batch.pk).update(finished_at=now)
     transaction.on_commit(lambda: tasks.withdraw_batch.delay(batch_id=batch.pk), robust=True)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from accounts import audit, quotas
+from accounts import audit
 from accounts.actors import Actor
 from accounts.models import Permission
 from mailpush.lib.refusals import Refusal
@@ -38,8 +38,6 @@ def call_off(message: Message, *, by: Actor, now: datetime) -> None:
         chunk.delete()
     outcome = ledger.Outcome(message.pk, Status.CANCELED, at=now, reply=f"Called off by {by.name}", is_attempt=False)
     ledger.record([outcome])
-    if message.attempts == 0:
-        quotas.give_back(message.account, 1, day=message.day)
     audit.record("message.canceled", by=by, target=message)
 
 

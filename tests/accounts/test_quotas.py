@@ -145,7 +145,7 @@ def test_what_was_not_sent_is_given_back(now):
     account = AccountFactory(daily_quota=10)
     day = quotas.spend(account, 10, now=now)
 
-    quotas.give_back(account, 4, day=day)
+    quotas.give_back(account.pk, 4, day=day)
 
     assert used(account)[1::2] == (6, 6)
     quotas.spend(account, 4, now=now)
@@ -157,7 +157,7 @@ def test_what_was_spent_on_an_earlier_day_comes_back_to_the_month_alone(now):
     day = quotas.spend(account, 10, now=now)
     quotas.spend(account, 3, now=now + timedelta(days=1))
 
-    quotas.give_back(account, 4, day=day)
+    quotas.give_back(account.pk, 4, day=day)
 
     assert used(account)[1::2] == (3, 9)
 

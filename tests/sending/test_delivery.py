@@ -8,6 +8,7 @@ import dkim
 import pytest
 from django.utils import timezone
 
+from accounts.models import QuotaUse
 from domains.models import DkimKey
 from recipients.models import Suppression
 from sending import expansion, ledger, return_path
@@ -106,6 +107,11 @@ def test_who_is_suppressed_while_mail_waits_gets_none(internet, start_batch, del
     assert [mail.rcpt_to for mail in internet.mails] == ["ann@north.example"]
     batch.refresh_from_db()
     assert (batch.delivered, batch.suppressed, batch.status) == (1, 1, Batch.Status.DONE)
+    assert used(batch) == (1, 1)
+
+
+def used(batch):
+    return QuotaUse.objects.values_list("day_used", "month_used").get(account=batch.account)
 
 
 def test_greylisted_mail_is_tried_again_with_the_same_message_id(internet, start_batch, deliver):
@@ -232,6 +238,18 @@ def test_canceled_batch_sends_nothing_more(internet, start_batch, deliver):
     assert statuses(batch) == {"ann@north.example": "canceled", "bob@north.example": "canceled"}
     assert (batch.canceled, batch.total) == (2, 2)
     assert internet.mails == []
+    assert used(batch) == (0, 0)
+
+
+def test_what_was_tried_before_the_batch_was_canceled_stays_spent(start_batch, deliver, internet):
+    batch = start_batch("defer-1@north.example", "ann@north.example")
+    deliver()
+    Batch.objects.filter(pk=batch.pk).update(status=Batch.Status.CANCELED)
+
+    expansion.withdraw(batch.pk, now=timezone.now())
+
+    assert statuses(batch) == {"defer-1@north.example": "canceled", "ann@north.example": "delivered"}
+    assert used(batch) == (2, 2)
 
 
 def test_nothing_of_a_canceled_batch_is_handed_out(internet, start_batch, deliver):

@@ -69,7 +69,7 @@ def test_the_rest_is_who_has_not_got_it(batch, actor, account):
     assert (again.rest_of, again.content, again.requested, again.total) == (batch, batch.content, 5, 5)
     assert again.suppressed == 1
     # Seven were spent, one of them was suppressed; of the five, one again.
-    assert QuotaUse.objects.get().day_used == 6 + 4
+    assert QuotaUse.objects.get().day_used == 5 + 4
 
 
 def test_the_rest_of_the_rest_is_counted_over_all(batch, actor):
