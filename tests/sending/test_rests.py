@@ -68,7 +68,7 @@ def test_the_rest_is_who_has_not_got_it(batch, actor, account):
     assert reached(again) == {"failed", "canceled", "suppressed", "queued", "New"}
     assert (again.rest_of, again.content, again.requested, again.total) == (batch, batch.content, 5, 5)
     assert again.suppressed == 1
-    # Seven were spent, one of them was suppressed; of the five, one again.
+    # Seven were spent; one was suppressed, one canceled before its first try. Of the five, one is suppressed again.
     assert QuotaUse.objects.get().day_used == 5 + 4
 
 
