@@ -1,6 +1,7 @@
 """How lanes keep to what sites bear and ask for, over real SMTP on loopback."""
 
 import asyncio
+import threading
 from datetime import timedelta
 
 import pytest
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 from mailpush.mail.replies import Reply
 from mailpush.sandbox.sink import Sink
 from senders.models import Stream
-from sending.delivery import courtesy, hands, shaping
+from sending.delivery import courtesy, engine, hands, shaping
+from sending.delivery.desk import Desk
 from sending.delivery.lanes import PER_CONNECTION, Lane
 from sending.delivery.sites import Limits
 from sending.models import Chunk, Gate, Message, Provider, Status, Turn
 from sending.models import Lane as LaneRow
+from tests.mailpush.runtime.conftest import wait_until
 from tests.sending.conftest import Internet, statuses
 
 pytestmark = pytest.mark.django_db
@@ -191,6 +194,22 @@ def test_lanes_that_were_given_up_are_worked_again(internet, start_batch, delive
     deliver()
 
     assert statuses(batch) == {"ann@north.example": "unknown"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_idle_lane_finds_what_nobody_woke_it_for(internet, start_batch, deliver):
+    start_batch("ann@north.example")
+    deliver()
+    desk = Desk(Stream.BATCH, engine.terms(Stream.BATCH))
+    working = threading.Thread(target=desk.run)
+    working.start()
+    try:
+        desk.enlist(["north.example"])
+        batch = start_batch("bob@north.example")
+        wait_until(lambda: statuses(batch) == {"bob@north.example": "delivered"}, lambda: statuses(batch))
+    finally:
+        desk.begin_to_stop()
+        working.join()
 
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), max_size=30), st.integers(1, 20))
