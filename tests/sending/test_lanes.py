@@ -205,6 +205,7 @@ def test_idle_lane_finds_what_nobody_woke_it_for(internet, start_batch, deliver)
     working.start()
     try:
         desk.enlist(["north.example"])
+        wait_until(lambda: [lane for lane in desk._lanes.values() if lane.idle_since])
         batch = start_batch("bob@north.example")
         wait_until(lambda: statuses(batch) == {"bob@north.example": "delivered"}, lambda: statuses(batch))
     finally:
