@@ -467,6 +467,7 @@ def test_a_sandbox_calls_its_own_machine_alone():
         "https://shop.example.com/a b",
         "https://shop.example.com/\r\nX: y",
         "javascript:alert(1)",
+        f"https://{'ü' * 50}.example.com/".ljust(500, "x"),  # longer than that as DNS has it
     ],
 )
 def test_other_addresses_are_refused(settings, actor, now, url):
