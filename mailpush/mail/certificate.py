@@ -22,7 +22,7 @@ class BadCertificate(Exception):
 
 
 class DoorCertificate:
-    """A server's TLS context, and the files it follows."""
+    """A server's TLS context, which shows each new client the present certificate, and the files it follows."""
 
     def __init__(self, hostname: str, folder: Path) -> None:
         """Take the certificate in `folder`, or make one for `hostname` where there is none.
@@ -32,7 +32,10 @@ class DoorCertificate:
         self._chain, self._key = folder / CHAIN, folder / KEY
         self._seen = self._stamp()
         self.is_own = self._seen is None
-        self.context = server_context(hostname) if self._seen is None else self._read()
+        self._present = server_context(hostname) if self._seen is None else self._read()
+        # Loading a new certificate into the context in use would leave one with a key of another kind beside it.
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.sni_callback = self._hand_over  # called for each connection, whether it names a host or not
 
     def follow(self) -> bool:
         """Use the files for new connections where they have changed; return whether they have.
@@ -42,10 +45,12 @@ class DoorCertificate:
         stamp = self._stamp()
         if stamp is None or stamp == self._seen:
             return False
-        self._read()  # tried on a context of its own: a failure would leave the one in use without a key
-        self.context.load_cert_chain(self._chain, self._key)
+        self._present = self._read()
         self._seen, self.is_own = stamp, False
         return True
+
+    def _hand_over(self, wire: ssl.SSLSocket | ssl.SSLObject, _host: str | None, _first: ssl.SSLContext) -> None:
+        wire.context = self._present
 
     def _read(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

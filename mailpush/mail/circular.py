@@ -8,8 +8,10 @@ import email.message
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.errors import HeaderParseError
-from email.header import decode_header, make_header
-from email.utils import getaddresses
+from email.header import decode_header
+
+from mailpush.mail.parts import codec
+from mailpush.mail.submitted import addresses
 
 LARGEST = 4 * 1024 * 1024  # bytes: two bodies of a megabyte, encoded
 MOST_CONTAINERS = 20  # the parser calls itself for each one inside another
@@ -38,21 +40,23 @@ def read(mime: bytes) -> Circular:
     if len(mime) > LARGEST:
         raise BadCircular(f"A message to a list has up to {LARGEST} bytes; link large images instead of embedding them")
     if mime.lower().count(b"multipart/") > MOST_CONTAINERS:
-        raise BadCircular("The parts of the message are nested too deeply for a message to a list")
-    mail = email.message_from_bytes(mime)
+        raise _nested_too_deeply()
+    try:
+        mail = email.message_from_bytes(mime)
+    except RecursionError:
+        raise _nested_too_deeply() from None
     bodies: dict[str, str] = {}
     for kind, text in _bodies(mail):
         if kind in bodies:
             raise BadCircular("A message to a list has one text and one HTML body; this one has more")
         bodies[kind] = text
-    names = [name for name, _ in getaddresses([_header(mail, "From")])]
-    replies = [address for _, address in getaddresses([_header(mail, "Reply-To")]) if address]
+    senders, replies = _addresses(mail, "From"), _addresses(mail, "Reply-To")
     return Circular(
-        subject=_header(mail, "Subject"),
+        subject=_decoded(_field(mail, "Subject"), "Subject"),
         html=bodies.get("text/html", ""),
         text=bodies.get("text/plain", ""),
-        sender_name=names[0] if names else "",
-        reply_to=replies[0] if replies else "",
+        sender_name=_decoded(senders[0][0], "From") if senders else "",
+        reply_to=replies[0][1] if replies else "",
     )
 
 
@@ -71,15 +75,51 @@ def _text(part: email.message.Message) -> str:
     content = part.get_payload(decode=True)
     assert isinstance(content, bytes)
     try:
-        return content.decode(charset).replace("\r\n", "\n")
-    except (LookupError, UnicodeDecodeError):
+        return content.decode(_codec(charset)).replace("\r\n", "\n")
+    except ValueError:
         raise BadCircular(f"A body says that it is in {charset}, and is not; send it in UTF-8") from None
 
 
-def _header(mail: email.message.Message, name: str) -> str:
-    value = mail.get(name, "")
+def _field(mail: email.message.Message, name: str) -> str:
+    """Return the first field of that name on one line, its encoded words as they are."""
+    raw = next((value for field, value in mail.raw_items() if field.lower() == name.lower()), "")
     try:
-        decoded = str(make_header(decode_header(value)))
-    except (HeaderParseError, LookupError, ValueError):
-        raise BadCircular(f"The field {name} cannot be read; encode it as RFC 2047 says, in UTF-8") from None
-    return " ".join(decoded.split())
+        return " ".join(raw.encode("ascii", "surrogateescape").decode().split())
+    except UnicodeDecodeError:
+        raise _unreadable(name) from None
+
+
+def _addresses(mail: email.message.Message, name: str) -> list[tuple[str, str]]:
+    """Return names and addresses of a field; what an encoded name holds is not taken for an address."""
+    value = _field(mail, name)
+    found = [(shown, address) for shown, address in addresses([value]) if address]
+    if value and not found:
+        raise _unreadable(name)
+    return found
+
+
+def _decoded(text: str, name: str) -> str:
+    """Return the text of a field with its encoded words (RFC 2047) decoded."""
+    if "=?" not in text:
+        return text
+    try:
+        words = decode_header(text.encode("ascii").decode())  # beside encoded words it can read ASCII alone
+        pieces = [word if isinstance(word, str) else word.decode(_codec(charset or "ascii")) for word, charset in words]
+    except (HeaderParseError, ValueError):
+        raise _unreadable(name) from None
+    return " ".join("".join(pieces).split())
+
+
+def _codec(charset: str) -> str:
+    """:raises ValueError: it is no charset of mails."""
+    if name := codec(charset.partition("*")[0]):  # RFC 2231 section 5 puts a language behind a star
+        return name
+    raise ValueError(charset)
+
+
+def _unreadable(name: str) -> BadCircular:
+    return BadCircular(f"The field {name} cannot be read; encode it as RFC 2047 says, in UTF-8")
+
+
+def _nested_too_deeply() -> BadCircular:
+    return BadCircular("The parts of the message are nested too deeply for a message to a list")

@@ -197,7 +197,7 @@ def message_date(timestamp: float) -> bytes:
 # Longer or deeper HTML is read the plain way: the good one takes seconds for megabytes, minutes for tags nested by the
 # thousand.
 _READABLE, _DEEPEST = 256 * 1024, 256
-_TAG = re.compile(r"<(?P<closes>/?)(?P<name>[A-Za-z][A-Za-z0-9]*)?[^<>]*>")
+_TAG = re.compile(r"<(?P<closes>/?+)(?P<name>[A-Za-z][A-Za-z0-9]*+)?+[^<>]*+>")  # never reads a letter twice
 _VOID = frozenset(
     ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"]
 )

@@ -172,14 +172,19 @@ def _from_base64(raw: bytes) -> bytes:
     return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
 
 
-def _decoded(raw: bytes, charset: str) -> str:
+def codec(charset: str) -> str:
+    """Return the name of the codec that reads a charset of mails; empty where it is none."""
     try:
         name = codecs.lookup(charset.strip()).name.replace("-", "")
     except (LookupError, ValueError):
-        name = ""
+        return ""
     if name in _CHINESE:
-        name = "gb18030"
-    if _CHARSETS.match(name):
+        return "gb18030"
+    return name if _CHARSETS.match(name) else ""
+
+
+def _decoded(raw: bytes, charset: str) -> str:
+    if name := codec(charset):
         return raw.decode(name, "replace")
     try:
         return raw.decode()

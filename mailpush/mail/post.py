@@ -5,6 +5,7 @@ import re
 from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from mailpush.mail import compose
@@ -82,13 +83,19 @@ def _mixed(first: bytes, attachments: Sequence[Attachment]) -> tuple[bytes, byte
 def _attached(attachment: Attachment) -> bytes:
     content = attachment.content
     lines = [b2a_base64(content[at : at + BASE64_BYTES], newline=False) for at in range(0, len(content), BASE64_BYTES)]
-    kind = mimetypes.guess_type(attachment.name)[0] or "application/octet-stream"
     fields = (
-        f"Content-Type: {kind}",
+        f"Content-Type: {_media_type(attachment.name)}",
         f"Content-Disposition: attachment;\r\n {_file_name(attachment.name)}",
         "Content-Transfer-Encoding: base64",
     )
     return "\r\n".join([*fields, "", ""]).encode() + b"\r\n".join(lines)
+
+
+def _media_type(name: str) -> str:
+    """Return what a file of this name holds; of packed ones and whole mails, which may not be base64, only that."""
+    kind, packing = mimetypes.guess_type(f"file{PurePosixPath(name).suffix}")
+    is_plain = kind and not packing and not kind.startswith(("message/", "multipart/"))
+    return kind if kind and is_plain else "application/octet-stream"
 
 
 def _file_name(name: str) -> str:

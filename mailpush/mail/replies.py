@@ -25,7 +25,8 @@ SHUTTING_DOWN = 421
 
 # Sentences go on over lines, each of which repeats the enhanced code.
 LINE_START = re.compile(rf"\n(?:{ENHANCED_CODE.pattern} ?)?")
-ADDRESS = re.compile(r"<[^<>\s]*@[^<>\s]*>|[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+", re.ASCII)
+# Words that are no address match too: looking for addresses alone reads a long word again from each of its letters.
+WORD = re.compile(r"<[^<>\s@]*@[^<>\s]*>|[\w.!#$%&'*+/=?^_`{|}~-]+(?:@[\w.-]+)?", re.ASCII)
 
 
 class Verdict(StrEnum):
@@ -119,8 +120,7 @@ CODE_MEANINGS: dict[int, Failure] = {
 
 def classify(reply: Reply) -> Failure:
     """Return why a message was not accepted: provider's words first, then RFC 3463, then other words, then the code."""
-    words = LINE_START.sub(" ", reply.text)
-    words = ADDRESS.sub(" ", words)  # a local part such as "spam-reports" is not the server's opinion
+    words = WORD.sub(_opinion, LINE_START.sub(" ", reply.text))
     return (
         WORDINGS.find(words)
         or _by_enhanced_code(reply)
@@ -128,6 +128,11 @@ def classify(reply: Reply) -> Failure:
         or CODE_MEANINGS.get(reply.code)
         or (Failure.TRANSIENT if reply.verdict is Verdict.TRY_LATER else Failure.UNKNOWN)
     )
+
+
+def _opinion(word: re.Match[str]) -> str:
+    """Leave out addresses: a local part such as "spam-reports" is not the server's opinion."""
+    return " " if "@" in word[0] else word[0]
 
 
 def address_is_dead(reply: Reply) -> bool:

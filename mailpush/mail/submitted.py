@@ -5,6 +5,7 @@ so signatures and encrypted parts survive. MIME is not looked into: nothing nest
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import getaddresses
 from typing import NamedTuple
@@ -18,7 +19,7 @@ STRIPPED_PREFIXES = (b"x-alidm-", b"x-mailpush-")
 
 HEADER_BYTES = 128 * 1024  # Postfix has 100 kB a field; a header is read on the way in
 MOST_FIELDS = 1000
-MOST_AUTHORS_BYTES = 2000  # of From fields: taking addresses apart is slow on purpose-made ones
+MOST_ADDRESS_CHARACTERS = 2000  # of fields: taking addresses apart is slow on purpose-made ones
 MOST_HOPS = 50  # Received fields; RFC 5321 section 6.3 wants a large number, Postfix has 50
 LINE_LIMIT = 998  # RFC 5321 section 4.5.3.1.6, without CRLF
 
@@ -59,9 +60,7 @@ class Submitted:
         values = self.values(b"from")
         if len(values) == 1 and (plain := PLAIN_AUTHOR.fullmatch(values[0])):
             return [plain[1].lower()]
-        if sum(map(len, values)) > MOST_AUTHORS_BYTES:
-            return []
-        return [address.lower() for _, address in getaddresses(values) if address]
+        return [address.lower() for _, address in addresses(values) if address]
 
     def values(self, name: bytes) -> list[str]:
         return [field.value for field in self.fields if field.name == name] if name in self.names else []
@@ -162,6 +161,16 @@ def received(*, by: str, protocol: str, timestamp: float, client: tuple[str, str
         shown = helo if HELO.fullmatch(helo) else "unknown"
         source = f"from {shown} ([{'IPv6:' if ':' in ip else ''}{ip}])\r\n\t"
     return f"Received: {source}by {by} with {protocol};\r\n\t".encode() + compose.message_date(timestamp) + b"\r\n"
+
+
+def addresses(values: Sequence[str]) -> list[tuple[str, str]]:
+    """Return names, as they are encoded, and addresses; none where nobody but an attacker writes fields like these."""
+    if sum(map(len, values)) > MOST_ADDRESS_CHARACTERS:
+        return []
+    try:
+        return getaddresses(values)
+    except RecursionError:  # comments in comments in comments
+        return []
 
 
 def _is_stripped(name: bytes) -> bool:

@@ -76,11 +76,14 @@ def _request(text: str) -> WSGIRequest:
     line = REQUEST_LINE.match(first.strip())
     if not line:
         raise NotARequest
-    target = urlsplit(line[2])
+    try:
+        target = urlsplit(line[2])
+    except ValueError:
+        raise NotARequest from None
     sent = body.strip("\n").encode()
     environ: dict[str, Any] = {
         "REQUEST_METHOD": line[1].upper(),
-        "PATH_INFO": target.path or "/",
+        "PATH_INFO": "/",  # no signature is over it
         "QUERY_STRING": target.query,
         "SERVER_NAME": "localhost",
         "SERVER_PORT": "80",

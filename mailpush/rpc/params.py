@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -12,6 +12,7 @@ from mailpush.rpc import errors
 TRUE, FALSE = frozenset({"true", "1"}), frozenset({"false", "0"})
 LARGEST_ID = 2**63 - 1
 NUMBER = re.compile(r"-?\d{1,19}")
+STORABLE = re.compile(r"[^\0\ud800-\udfff]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +82,16 @@ class Params:
     def json(self, name: str) -> Any:
         """Return what a JSON text says.
 
-        :raises ApiError: it is missing or no JSON.
+        :raises ApiError: it is missing or no JSON, or has a NUL or half a character, which nothing can store.
         """
         try:
-            return json.loads(self.text(name))
+            value = json.loads(self.text(name))
+            is_storable = all(STORABLE.fullmatch(text) for text in _texts(value))
         except (ValueError, RecursionError) as error:
             raise errors.not_valid(name, f"{name} must be JSON: {error}.", kind="Malformed") from error
+        if not is_storable:
+            raise errors.not_valid(name, f"{name} has a NUL or half a character in it.", kind="Malformed")
+        return value
 
     def json_object(self, name: str) -> dict[str, Any]:
         """Return a JSON object; an absent one is empty."""
@@ -150,3 +155,15 @@ class Params:
             written = {"%Y-%m-%d": "yyyy-MM-dd", "%Y-%m-%d %H:%M": "yyyy-MM-dd HH:mm"}
             sentence = f"{name} must be written {written.get(form, 'yyyy-MM-ddTHH:mm:ssZ')}."
             raise errors.not_valid(name, sentence, kind="Malformed") from error
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield all texts in what JSON has said, names among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from _texts(each)

@@ -29,6 +29,7 @@ from mailpush.rpc.models import Upload
 
 BUCKET = "upload"
 LARGEST = 20 * 1024 * 1024  # bytes; a mail with all its attachments has 15 MB
+FIELDS_BYTES = 64 * 1024  # of the form around it
 MOST_BYTES = 1024 * 1024 * 1024  # of one account at a time
 KEPT_FOR = timedelta(days=1)
 PLACE_LASTS = timedelta(hours=1)
@@ -96,7 +97,10 @@ def find(url: str, *, account: Account, name: str = "AttachmentUrl") -> Upload:
 
     :raises ApiError: it is another URL, or no such file is kept any more.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
     key = unquote(parts.path).removeprefix("/")
     if parts.netloc != f"{BUCKET}.{endpoint()}":
         sentence = f"{name} must be a file uploaded with AuthorizeFileUpload, or a data: URL. No other URL is fetched."
@@ -117,6 +121,8 @@ def purge(*, now: datetime) -> int:
 
 
 def _kept(request: HttpRequest) -> Upload:
+    if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST + FIELDS_BYTES:
+        raise _too_large()  # before it is written to our disk, whoever sends it
     file = request.FILES.get("file")
     try:
         account_id, key = signing.loads(request.POST.get("Signature", ""), salt=SALT, max_age=PLACE_LASTS)
@@ -125,7 +131,7 @@ def _kept(request: HttpRequest) -> Upload:
     if key != request.POST.get("key") or not isinstance(file, UploadedFile):
         raise ApiError("InvalidArgument", "key and file must be those that were authorized.")
     if (file.size or 0) > LARGEST:
-        raise ApiError("EntityTooLarge", f"A file has at most {LARGEST // 2**20} MB.")
+        raise _too_large()
     return _keep(file, account_id=account_id, key=key)
 
 
@@ -140,6 +146,7 @@ def _keep(file: "UploadedFile[Any]", *, account_id: int, key: str) -> Upload:
     name = default_storage.save(f"uploads/{key}", file)
     try:
         with transaction.atomic():
+            before = Upload.objects.select_for_update().filter(key=key).first()
             upload, _is_new = Upload.objects.update_or_create(
                 key=key,
                 defaults={
@@ -153,7 +160,13 @@ def _keep(file: "UploadedFile[Any]", *, account_id: int, key: str) -> Upload:
     except BaseException:
         default_storage.delete(name)
         raise
+    if before:  # an SDK has posted it once more
+        default_storage.delete(before.file)
     return upload
+
+
+def _too_large() -> ApiError:
+    return ApiError("EntityTooLarge", f"A file has at most {LARGEST // 2**20} MB.")
 
 
 def _inline(url: str) -> bytes:

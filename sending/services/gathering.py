@@ -12,7 +12,8 @@ from datetime import datetime
 
 from django.db import DataError, IntegrityError, connection, transaction
 
-from sending import acceptance
+from mailpush.lib.refusals import Refusal
+from sending import acceptance, bodies
 from sending.acceptance import Lanes, Submission, Taken
 from sending.services import messages
 
@@ -50,10 +51,20 @@ _has_leader = False
 def accept(submissions: Sequence[Submission], *, now: datetime) -> list[Taken]:
     """Accept submissions of one account, all or none, with whatever other threads have; durable on return.
 
-    Inside a transaction it is that one which makes them durable, so nobody is waited for.
+    Inside a transaction it is that one which makes them durable, so nobody is waited for. What `bodies` has put into
+    storage is taken out again where it is refused. Where the database gives no answer it stays: they may be accepted.
 
     :raises QuotaSpent: the account may not send that many.
     """
+    try:
+        return _accepted(submissions, now=now)
+    except Refusal:
+        for each in submissions:
+            bodies.discard(each.content)
+        raise
+
+
+def _accepted(submissions: Sequence[Submission], *, now: datetime) -> list[Taken]:
     if connection.in_atomic_block:
         return messages.accept_all(submissions, now=now)
     call = _Call(submissions, now)

@@ -100,11 +100,11 @@ def send(wanted: Wanted, *, by: Actor, now: datetime) -> list[Taken]:
     whole = list[Submission]()
     try:
         whole.extend(_whole(sender, body, columns, to, wanted, now=now) for to in wanted.recipients)
-        return gathering.accept(whole, now=now)
     except BaseException:
         for submission in whole:
             bodies.discard(submission.content)
         raise
+    return gathering.accept(whole, now=now)
 
 
 def _content(wanted: Wanted, account: Account) -> tuple[Sender, Body, dict[str, Any]]:

@@ -148,14 +148,17 @@ def _well_formed(url: str) -> str:
     if not _is_plain(text, parts):
         raise _bad_url()
     shown = _host(host)
-    return parts._replace(netloc=shown if place is None else f"{shown}:{place}").geturl()
+    address = parts._replace(netloc=shown if place is None else f"{shown}:{place}").geturl()
+    if len(address) > URL_LENGTH:
+        raise _bad_url()
+    return address
 
 
 def _is_plain(text: str, parts: SplitResult) -> bool:
     schemes = {"https", "http"} if settings.MAILPUSH_DELIVERY == "sandbox" else {"https"}
     is_line = text.isprintable() and " " not in text and (parts.path + parts.query).isascii()
     is_bare = parts.username is None and not parts.fragment
-    return parts.scheme in schemes and bool(parts.hostname) and is_line and is_bare and len(text) <= URL_LENGTH
+    return parts.scheme in schemes and bool(parts.hostname) and is_line and is_bare
 
 
 def _host(host: str) -> str:

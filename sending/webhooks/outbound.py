@@ -9,8 +9,9 @@ import http.client
 import ipaddress
 import socket
 import ssl
-import time
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from urllib.parse import SplitResult, urlsplit
@@ -21,7 +22,7 @@ from django.conf import settings
 from mailpush.lib import dns as names
 
 PATIENCE = 10.0  # seconds for a connection and for each piece of an answer
-DEADLINE = 20.0  # seconds for all of a call
+DEADLINE = 20.0  # seconds for all of an answer
 KEPT = 500  # characters of an answer
 READ = 4096  # bytes of it
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address inside
@@ -63,19 +64,41 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
 
 
 def _exchange(parts: SplitResult, address: IpAddress, body: bytes, headers: Mapping[str, str]) -> Answer:
-    end = time.monotonic() + DEADLINE
     port = parts.port or (443 if parts.scheme == "https" else 80)
     host = parts.hostname or ""
     connection = http.client.HTTPConnection(host, port, timeout=PATIENCE)
     connection.sock = _connected(parts.scheme, host, address, port)
     try:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("POST", path, body, {**headers, "Connection": "close"})
-        connection.sock.settimeout(max(min(PATIENCE, end - time.monotonic()), 0.1))
-        answer = connection.getresponse()
-        return Answer(answer.status, answer.read(READ).decode("utf-8", "replace").replace("\0", "")[:KEPT])
+        with _within(DEADLINE, connection.sock):
+            connection.request("POST", path, body, {**headers, "Connection": "close"})
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.read(READ).decode("utf-8", "replace").replace("\0", "")[:KEPT])
     finally:
         connection.close()
+
+
+@contextmanager
+def _within(seconds: float, wire: socket.socket) -> Iterator[None]:
+    """Cut a connection that is not done in time: the time-out of a socket is for each piece, which may be one byte.
+
+    :raises NotReachable: it was cut.
+    """
+    is_cut = threading.Event()
+
+    def cut() -> None:
+        is_cut.set()
+        with suppress(OSError):  # it has ended just now
+            socket.socket.shutdown(wire, socket.SHUT_RDWR)  # below TLS, which another thread is in
+
+    timer = threading.Timer(seconds, cut)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if is_cut.is_set():
+            raise NotReachable(f"The answer was not complete after {seconds:g} seconds.")
 
 
 def _connected(scheme: str, host: str, address: IpAddress, port: int) -> socket.socket:

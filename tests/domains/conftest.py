@@ -1,7 +1,6 @@
 """A name server on loopback that the code under test asks, as it would ask the internet's."""
 
-import asyncio
-import threading
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -10,6 +9,7 @@ from domains.services.domains import add_key
 from mailpush.mail import dkim
 from tests.factories import AccountFactory
 from tests.mailpush.mail.nameserver import NameServer, serving
+from tests.threaded import InThread
 
 
 @pytest.fixture(scope="session")
@@ -17,29 +17,23 @@ def private_key():
     return dkim.generate_key()
 
 
+class NameServerInThread(InThread):
+    def __init__(self) -> None:
+        self.server = NameServer({}, {})
+
+    @asynccontextmanager
+    async def opened(self):
+        async with serving(self.server) as resolver:
+            self.port = resolver.port
+            yield
+
+
 @pytest.fixture
 def world(settings):
     """The name server: put records into `world.zones`, faults into `world.faults`."""
-    server = NameServer({}, {})
-    loop = asyncio.new_event_loop()
-    ready, done = threading.Event(), asyncio.Event()
-
-    async def serve():
-        async with serving(server) as resolver:
-            settings.MAILPUSH_DNS_SERVERS = [("127.0.0.1", resolver.port)]
-            ready.set()
-            await done.wait()
-
-    def run():
-        loop.run_until_complete(serve())
-        loop.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    assert ready.wait(5)
-    yield server
-    loop.call_soon_threadsafe(done.set)
-    thread.join()
+    with NameServerInThread() as running:
+        settings.MAILPUSH_DNS_SERVERS = [("127.0.0.1", running.port)]
+        yield running.server
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from email import message_from_bytes, policy
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import requests
 from mailpush.mail.certificate import server_context
 from mailpush.sandbox.world import World
 from tests.flows.sdks.clients import COMMANDS, Failed, Sdk
+from tests.threaded import InThread
 
 OPERATIONS = json.loads((Path(__file__).parents[1] / "mailpush" / "rpc" / "operations.json").read_text())
 CURRENT = {name for name, operation in OPERATIONS.items() if operation["current"]}
@@ -531,27 +532,18 @@ def test_attachments_are_uploaded_and_sent_by_the_sdk(platform, reviewer, sdk_of
     assert attached.get_payload(decode=True) == b"one\0two" * 1000
 
 
-class TlsProxy:
+class TlsProxy(InThread):
     """What an operator has before the web process: TLS for the bucket's name."""
 
     def __init__(self, host, port):
         self.host, self.port = host, port
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever)
 
-    def __enter__(self):
-        self.thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(), self.loop).result(10)
-
-    def __exit__(self, *_exc):
-        self.server.close()
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join()
-        self.loop.close()
-
-    async def _listen(self):
+    @asynccontextmanager
+    async def opened(self):
         context = server_context("upload.localhost")
-        self.server = await asyncio.start_server(self._connect, self.host, self.port, ssl=context)
+        server = await asyncio.start_server(self._connect, self.host, self.port, ssl=context)
+        yield
+        server.close()
 
     async def _connect(self, reader, writer):
         there = await asyncio.open_connection("127.0.0.1", self.port)

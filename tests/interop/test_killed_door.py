@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -24,6 +24,7 @@ from tests.interop.programs import Program, program
 from tests.ports import HOST, free_port
 from tests.sending.door_kit import Program as MailProgram
 from tests.sending.door_kit import mail_from, password_for
+from tests.threaded import InThread
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 
@@ -60,7 +61,7 @@ class RunSubmission(Program):
         self._process.wait()
 
 
-class LoggedIn:
+class LoggedIn(InThread):
     """A port behind which everybody is logged in at the door, for programs that cannot log in; it notes each 250."""
 
     def __init__(self, door: int, user: str, password: str) -> None:
@@ -68,25 +69,11 @@ class LoggedIn:
         self.port = free_port()
         self._door = door
         self._proof = base64.b64encode(f"\0{user}\0{password}".encode())
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        self._is_open = threading.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
 
-    def __enter__(self):
-        self._thread.start()
-        assert self._is_open.wait(10)
-        return self
-
-    def __exit__(self, *_exc):
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-        self._loop.close()
-
-    async def _serve(self):
+    @asynccontextmanager
+    async def opened(self):
         server = await asyncio.start_server(self._arrive, HOST, self.port)
-        self._is_open.set()
-        await self._stop.wait()
+        yield
         server.close()
         for talk in asyncio.all_tasks() - {asyncio.current_task()}:
             talk.cancel()

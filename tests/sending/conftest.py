@@ -1,7 +1,6 @@
 """The pretend internet in a thread, and lanes worked until nothing is due."""
 
-import asyncio
-import threading
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -20,11 +19,12 @@ from sending.delivery import engine, shaping, waking
 from sending.delivery.desk import Desk
 from sending.models import UNROUTED, AddressType, Batch, Chunk, Content, Lane, Message
 from tests.factories import RecipientFactory, RecipientListFactory, SenderFactory
+from tests.threaded import InThread
 
 UNBOUNDED = Limits(message_size=2**26, connections_per_ip=1000)
 
 
-class Internet:
+class Internet(InThread):
     """A name server and a sink for every domain; `mails` is what has arrived."""
 
     def __init__(self, folder, *, tls=None, postman=None) -> None:
@@ -34,31 +34,17 @@ class Internet:
         self.mails = []
         self.seconds_later = 0.0  # the sink's clock runs ahead by this
         self.dns_port = self.smtp_port = 0
-        self._is_up = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
-
-    def __enter__(self):
-        self._thread.start()
-        assert self._is_up.wait(10)
-        return self
-
-    def __exit__(self, *_exc):
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-        self._loop.close()
 
     def _make_sink(self):
-        return Sink(self.mails.extend, self._postman, clock=lambda: self._loop.time() + self.seconds_later)
+        return Sink(self.mails.extend, self._postman, clock=lambda: self.loop.time() + self.seconds_later)
 
-    async def _serve(self):
+    @asynccontextmanager
+    async def opened(self):
         sink = self._make_sink()
         async with serving(Nameserver(self.world, {}), 0) as self.dns_port:
             listener = await listen(sink, "127.0.0.1", 0, hostname="sink.test", limits=UNBOUNDED, tls_context=self._tls)
             self.smtp_port = listener.port
-            self._is_up.set()
-            await self._stop.wait()
+            yield
             await listener.close(grace=1)
 
 

@@ -5,7 +5,7 @@ import base64
 import smtplib
 import socket
 import ssl
-import threading
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 
@@ -16,33 +16,21 @@ from mailpush.mail.server import listen
 from senders.models import Sender
 from senders.services import senders
 from sending.smtp.submission import SubmissionDoor
+from tests.threaded import InThread
 
 HOST = "127.0.0.1"
 
 
-class OpenDoor:
+class OpenDoor(InThread):
     """Listens on a port with STARTTLS and on one with implicit TLS until left."""
 
     def __init__(self, limits: Limits = Limits(), *, tls: ssl.SSLContext | None = None) -> None:  # noqa: B008
         self._limits = limits
         self._tls = tls or server_context("door.test")
-        self._is_open = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
         self.port = self.tls_port = 0
 
-    def __enter__(self):
-        self._thread.start()
-        assert self._is_open.wait(10)
-        return self
-
-    def __exit__(self, *_exc):
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-        self._loop.close()
-
-    async def _serve(self):
+    @asynccontextmanager
+    async def opened(self):
         door = SubmissionDoor()
         common = {
             "hostname": "door.test",
@@ -52,8 +40,7 @@ class OpenDoor:
         }
         listeners = [await listen(door, HOST, 0, **common), await listen(door, HOST, 0, implicit_tls=True, **common)]
         self.port, self.tls_port = (listener.port for listener in listeners)
-        self._is_open.set()
-        await self._stop.wait()
+        yield
         await asyncio.gather(*(listener.close(grace=2) for listener in listeners))
         await door.close()
 

@@ -5,13 +5,19 @@ from datetime import timedelta
 from email import message_from_bytes, policy
 
 import pytest
+from django.core.files.storage import default_storage
+from django.db import OperationalError, connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import QuotaUse, Role, Scope
 from recipients.models import Suppression
-from sending import bodies
+from sending import bodies, mime
+from sending.acceptance import Addressee
 from sending.models import Chunk, Content, Event, Message, Status
+from sending.services import sends
+from sending.services.inline import Body
+from sending.services.sends import Wanted
 from tests.conftest import Program
 from tests.factories import BatchFactory, MessageFactory, SenderFactory, SuppressionFactory, TagFactory, TemplateFactory
 
@@ -210,6 +216,26 @@ def test_attachments_have_a_limit(program, wanted):
     wanted["attachments"] = [{"name": "a", "content": base64.b64encode(bytes(16 * 2**20)).decode()}]
 
     assert program.call("POST", "messages", wanted).json()["code"] == "attachments_too_large"
+
+
+def test_files_of_what_may_have_been_accepted_stay_in_storage(sender, actor, now):
+    """The last word of a database that goes down is no answer to whether it has committed."""
+    file = mime.Attachment("a", "application/pdf", bytes(bodies.LARGEST_IN_ROW))
+    wanted = Wanted(sender.address, [Addressee("a@b.example")], body=Body("s", text="t"), attachments=[file])
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION go_down() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION USING ERRCODE = 'admin_shutdown', MESSAGE = NEW.mime_file; END $$"
+        )
+        cursor.execute("CREATE TRIGGER gone BEFORE INSERT ON sending_content FOR EACH ROW EXECUTE FUNCTION go_down()")
+        with pytest.raises(OperationalError) as raised:
+            sends.send(wanted, by=actor, now=now)
+        transaction.set_rollback(True)
+
+    name = str(raised.value).partition("\n")[0]
+    assert default_storage.exists(name)
+    default_storage.delete(name)
 
 
 def test_a_sending_key_only_sends(account, wanted):

@@ -4,11 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+from django.core.files.storage import default_storage
 from django.db import connection
 from django.utils import timezone
 
 from accounts import quotas
 from accounts.models import QuotaUse
+from sending import bodies
 from sending.acceptance import Addressee, Submission
 from sending.models import Content, Message
 from sending.services import gathering
@@ -66,6 +68,18 @@ def test_a_refusal_is_for_whom_it_concerns(account, stranger):
 
     assert [isinstance(answer, quotas.QuotaSpent) for answer in answers] == [True, False] * 4
     assert set(Message.objects.values_list("account", flat=True)) == {stranger.account.pk}
+
+
+def test_what_is_refused_does_not_stay_in_storage(account):
+    account.daily_quota = 0
+    account.save()
+    large = submission(SenderFactory(account=account, domain__account=account), "large")
+    large.content |= {"text": "", "subject": ""} | bodies.store(b"x" * (bodies.LARGEST_IN_ROW + 1))
+
+    with pytest.raises(quotas.QuotaSpent):
+        accept(large)()
+
+    assert not default_storage.exists(large.content["mime_file"])
 
 
 def test_several_of_a_call_are_all_accepted_or_none(account, stranger):

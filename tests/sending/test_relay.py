@@ -1,7 +1,6 @@
 """Everything through a smart host, with its login; other source addresses per stream."""
 
-import asyncio
-import threading
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -17,21 +16,18 @@ from senders.models import ConfigSet, SourcePool
 from sending.delivery.dialing import Dialer
 from sending.models import Destination, Lane, Message, Provider
 from tests.sending.conftest import Workers, statuses
+from tests.threaded import InThread
 
 pytestmark = pytest.mark.django_db
 
 
-class SmartHost:
+class SmartHost(InThread):
     """Takes mail of whoever logs in as user/secret."""
 
     def __init__(self):
         self.taken = []
         self.peers = set()
         self.port = 0
-        self._is_up = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
 
     async def connected(self, session):
         self.peers.add(session.peer)
@@ -52,28 +48,18 @@ class SmartHost:
         self.taken.append(session.envelope.rcpts[0].address)
         return Reply(250, "2.0.0 OK")
 
-    async def _serve(self):
+    @asynccontextmanager
+    async def opened(self):
         listener = await listen(
             self, "127.0.0.1", 0, hostname="smart.test", auth=AuthPolicy.TLS, tls_context=server_context("smart.test")
         )
         self.port = listener.port
-        self._is_up.set()
-        await self._stop.wait()
+        yield
         await listener.close(grace=1)
 
     @property
     def relay(self):
         return Relay("127.0.0.1", self.port, "opportunistic", "user", "sec:ret")
-
-    def __enter__(self):
-        self._thread.start()
-        assert self._is_up.wait(10)
-        return self
-
-    def __exit__(self, *_exc):
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-        self._loop.close()
 
 
 @pytest.fixture

@@ -1,7 +1,10 @@
 """Webhooks: from what happens to signed calls that arrive, or are seen to fail."""
 
+import contextlib
 import json
+import socket
 import threading
+import time
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
@@ -94,6 +97,24 @@ def read_all():
 
     read(1)  # what happened before is told to nobody
     return read
+
+
+@pytest.fixture
+def dripping():
+    """The address of a server whose answer comes byte by byte, all of it within three seconds."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            visitor, _ = server.accept()
+            with visitor, contextlib.suppress(OSError):
+                for octet in b"HTTP/1.1 204 Very Slow\r\nX: y\r\n\r\n":
+                    visitor.send(bytes([octet]))
+                    time.sleep(0.08)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+        thread.join()
 
 
 # From what happens to calls
@@ -260,6 +281,13 @@ def test_after_a_day_it_is_given_up(webhook, receiver):
     call.refresh_from_db()
     assert (call.status, call.next_attempt_at) == ("failed", None)
     assert sum(running.WAITS, timedelta()) >= timedelta(hours=23)
+
+
+def test_a_call_ends_however_slowly_it_is_answered(dripping, monkeypatch):
+    monkeypatch.setattr(outbound, "DEADLINE", 0.5)
+
+    with pytest.raises(outbound.NotReachable, match=r"0\.5 seconds"):
+        outbound.post(dripping, b"{}", {})
 
 
 @pytest.mark.parametrize("code", [301, 302, 307])
@@ -439,6 +467,7 @@ def test_a_sandbox_calls_its_own_machine_alone():
         "https://shop.example.com/a b",
         "https://shop.example.com/\r\nX: y",
         "javascript:alert(1)",
+        f"https://{'ü' * 50}.example.com/".ljust(500, "x"),  # longer than that as DNS has it
     ],
 )
 def test_other_addresses_are_refused(settings, actor, now, url):

@@ -205,17 +205,17 @@ def _receivers(params: Params) -> dict[str, dict[str, str]]:
     rows = params.json("Receivers")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise errors.not_valid("Receivers", "Receivers must be a JSON array of objects.", kind="Malformed")
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, tuple[str, dict[str, str]]] = {}
     for row in rows:
         given = row.get("To")
         to = given if isinstance(given, list) else [given]
         values = _values(row.get("TemplateData") or {}, "TemplateData")
         for each in to:
             for address in _addresses(str(each or ""), "Receivers", most=MOST_RECIPIENTS, kind="Malformed"):
-                found[address] = values
+                found[address.lower()] = address, values
     if not 1 <= len(found) <= MOST_RECIPIENTS:
         raise errors.not_valid("Receivers", f"Receivers names 1 to {MOST_RECIPIENTS} recipients.", kind="Malformed")
-    return found
+    return dict(found.values())
 
 
 def _values(given: Any, name: str) -> dict[str, str]:
@@ -247,7 +247,7 @@ def _post(caller: Caller, params: Params, posting: Posting, to: list[str]) -> Po
         reply_to=posting.reply_to,
         reply_to_name=posting.reply_to_name,
         headers=_headers(params),
-        attachments=[_attachment(caller, each) for each in params.items("Attachments")],
+        attachments=_attachments(caller, params),
     )
 
 
@@ -269,12 +269,22 @@ def _headers(params: Params) -> dict[str, str]:
             )
             raise errors.not_valid("Headers", sentence, kind="Malformed")
         headers[name] = value
+    if len({name.lower() for name in headers}) < len(headers):
+        raise errors.not_valid("Headers", "A header field stands there twice.", kind="Malformed")
     return headers
 
 
-def _attachment(caller: Caller, params: Params) -> Attachment:
-    name, url = params.text("AttachmentName", most=255), params.text("AttachmentUrl")
-    return Attachment(name, uploads.content_at(url, account=caller.account))
+def _attachments(caller: Caller, params: Params) -> list[Attachment]:
+    """Read the files, no more than it takes for `posts.send` to refuse them: one upload may be named many times."""
+    found = list[Attachment]()
+    size = 0
+    for each in params.items("Attachments"):
+        if size > posts.ATTACHED_BYTES:
+            break
+        name, url = each.text("AttachmentName", most=255), each.text("AttachmentUrl")
+        found.append(Attachment(name, uploads.content_at(url, account=caller.account)))
+        size += len(found[-1].content)
+    return found
 
 
 def _inline(params: Params) -> tuple[Body, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from mailpush.mail.envelope import Envelope, Params
@@ -173,9 +173,9 @@ def codes(answers: bytes) -> list[int]:
     return [int(line[:3]) for line in answers.split(b"\r\n") if line[3:4] == b" "]
 
 
-def server_tls(folder: Path) -> ssl.SSLContext:
+def server_tls(folder: Path, key: rsa.RSAPrivateKey | None = None) -> ssl.SSLContext:
     """Return TLS for "mx.test" and HOST with a certificate nobody vouches for; it is kept in `folder`."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    signing = key or ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mx.test")])
     names = [x509.DNSName("mx.test"), x509.IPAddress(ipaddress.ip_address(HOST))]
     now = dt.datetime.now(dt.UTC)
@@ -183,18 +183,20 @@ def server_tls(folder: Path) -> ssl.SSLContext:
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
-        .public_key(key.public_key())
+        .public_key(signing.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
+        .sign(signing, hashes.SHA256())
     )
     pem = folder / "mx.test.pem"
     pem.write_bytes(
         certificate.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + signing.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)

@@ -6,14 +6,15 @@ import ssl
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mailpush.mail.certificate import CHAIN, KEY, BadCertificate, DoorCertificate
 from tests.mailpush.mail.smtp_kit import HOST, Mailroom, open_door, server_tls
 
 
-def put(folder, scratch):
+def put(folder, scratch, key=None):
     """Lay out a new certificate as certbot does; return it."""
-    server_tls(scratch)
+    server_tls(scratch, key)
     pem = (scratch / "mx.test.pem").read_bytes()
     (folder / CHAIN).write_bytes(pem)
     key = serialization.load_pem_private_key(pem, None)
@@ -52,6 +53,19 @@ async def test_renewed_certificate_is_shown_to_new_clients(tmp_path):
         with pytest.raises(BadCertificate, match="cannot be used"):
             certificate.follow()
         assert await shown(listener.port) == second
+
+
+async def test_key_of_another_kind_takes_the_place_of_the_one_before(tmp_path):
+    folder, scratch = tmp_path / "tls", tmp_path / "scratch"
+    folder.mkdir()
+    scratch.mkdir()
+    certificate = DoorCertificate("mx.test", folder)
+    async with open_door(Mailroom(), tls=certificate.context, implicit_tls=True) as listener:
+        ours = await shown(listener.port)
+
+        operators = put(folder, scratch, rsa.generate_private_key(65537, 2048))
+        assert certificate.follow()
+        assert await shown(listener.port) == operators != ours
 
 
 def test_one_is_made_where_there_is_none(tmp_path):

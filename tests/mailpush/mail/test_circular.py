@@ -20,6 +20,12 @@ def test_circular_is_what_the_message_says():
     )
 
 
+def test_names_may_hold_commas_and_fields_unencoded_utf8():
+    mime = "From: =?utf-8?q?Shop=2C_Inc=2E?= <shop@b.test>\r\nSubject: Grüße,\r\n  您好\r\n\r\nx"
+
+    assert circular.read(mime.encode()) == Circular("Grüße, 您好", text="x", sender_name="Shop, Inc.")
+
+
 @pytest.mark.parametrize(
     "mime",
     [
@@ -30,7 +36,15 @@ def test_circular_is_what_the_message_says():
         b"Content-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\nx\r\n",
         b'Content-Type: multipart/mixed; boundary="a"\r\n\r\n--a\r\n\r\nx\r\n--a\r\n\r\ny\r\n--a--\r\n',
         b"Content-Type: multipart/mixed; boundary=a\r\n\r\n" + b"--a\r\nContent-Type: Multipart/mixed\r\n\r\n" * 500,
+        b"Content-Type: message/rfc822\r\n\r\n" * 2000,
+        b"Content-Type: text/plain; charset=punycode\r\n\r\n" + b"x" * 10**6 + b"-" + b"a" * 10**6,
+        b'Content-Type: text/plain; charset="a\0"\r\n\r\nx\r\n',
         b"Subject: =?nonsense?b?eA==?=\r\n\r\nx\r\n",
+        b"Subject: \xff\r\n\r\nx\r\n",
+        "Subject: 您 =?utf-8?q?x?=\r\n\r\nx\r\n".encode(),
+        b"From: %ba@b.test\r\n\r\nx\r\n" % (b"(" * 900 + b")" * 900),
+        b"Reply-To: %ba@b.test\r\n\r\nx\r\n" % (b"(" * 900 + b")" * 900),
+        b"Reply-To: ,\r\n\r\nx\r\n",
         b"x" * (circular.LARGEST + 1),
     ],
 )

@@ -206,6 +206,12 @@ def test_html_reads_as_text(html, text):
     assert compose.html_to_text(html) == text
 
 
+@pytest.mark.parametrize("length", [200_000, 300_000])
+def test_a_tag_that_never_ends_is_read_once(length):
+    """Read again from each of its letters, it takes minutes."""
+    compose.html_to_text("a<" + "b" * length)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(st.text(max_size=200), st.text("<>/apulirbo &;\"='!-", max_size=200)))
 def test_any_html_gives_some_text(html):

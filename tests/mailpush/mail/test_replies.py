@@ -94,6 +94,12 @@ def test_failure_and_death_of_known_wordings(code, text, failure, is_dead):
     assert (classify(reply), address_is_dead(reply)) == (failure, is_dead)
 
 
+@pytest.mark.parametrize("text", ["a" * 500_000, f"<{'@' * 500_000}", f"<{'a' * 500_000}"])
+def test_each_word_is_read_once(text):
+    """Read again from each of its letters, one of these takes minutes."""
+    assert classify(Reply(550, text)) is Failure.UNKNOWN
+
+
 @pytest.mark.parametrize(
     ("code", "verdict"),
     [(250, Verdict.ACCEPTED), (354, Verdict.TRY_LATER), (451, Verdict.TRY_LATER), (550, Verdict.REFUSED)],

@@ -72,6 +72,10 @@ def test_two_from_fields_are_two_authors():
     assert len(submitted.read(b"From: a@b.test\r\nFROM : eve@c.test\r\n\r\n").authors) == 2
 
 
+def test_comments_in_comments_name_nobody():
+    assert submitted.read(b"From: " + b"(\r\n " * 500 + b")" * 500 + b"a@b.test\r\n\r\n").authors == []
+
+
 def test_instructions_and_blind_copies_stay_here():
     ours = b"Bcc: x@y.test\r\nX-AliDM-Trace: e30=\r\nX-Mailpush-Tag: t\r\n folded\r\nReturn-Path: <>\r\n"
 

@@ -44,6 +44,12 @@ def test_parameters_of_a_form_count(api, report):
     assert report(f"POST https://dm.example.net/?{urlencode(signed)}").fits
 
 
+def test_any_request_line_is_read_or_refused(report):
+    assert "MissingVersion" in report("GET /路?Action=x").findings[0]
+    with pytest.raises(checking.NotARequest):
+        report("GET http://[dm.example.net/ HTTP/1.1")
+
+
 PARAMETERS = {"TagName": "a b*c~d(e)/f", "Empty": ""}
 
 

@@ -12,6 +12,7 @@ from mailpush.rpc import uploads
 from senders.models import ConfigSet, Sender
 from sending import bodies
 from sending.models import AddressType, Batch, Content, Message
+from sending.services import posts
 from tests.factories import (
     DomainFactory,
     RecipientFactory,
@@ -167,6 +168,7 @@ def test_more_than_ten_header_fields_are_passed_over(send):
         ({"Headers": json.dumps({"From": "x"})}, "InvalidHeaders.Malformed"),
         ({"Headers": json.dumps({"X-User-A": "a\r\nBcc: all@x.example.org"})}, "InvalidHeaders.Malformed"),
         ({"Headers": json.dumps({"X-User-A\r\nBcc": "x"})}, "InvalidHeaders.Malformed"),
+        ({"Headers": json.dumps({"Message-ID": "<a@b>", "message-id": "<c@d>"})}, "InvalidHeaders.Malformed"),
         ({"TagName": "unknown"}, "InvalidTag.NotFound"),
         ({"AddressType": 2}, "InvalidAddressType.Malformed"),
         ({"ReplyToAddress": "maybe"}, "InvalidReplyToAddress.Malformed"),
@@ -294,6 +296,7 @@ def test_large_mails_go_to_storage(send):
         "http://169.254.169.254/latest/meta-data",
         "file:///etc/passwd",
         f"http://{uploads.BUCKET}.elsewhere.example/x/file",
+        "http://[upload.example/x/file",
         "data:text/plain,hello",
         "data:text/plain;base64,%%%",
     ],
@@ -319,6 +322,15 @@ def test_attachments_are_bounded(api, codes):
     response = api.client.post("/", body, content_type="application/x-www-form-urlencoded")
 
     assert response.json()["Code"] == "EmailLengthError"
+
+
+def test_no_more_is_read_than_a_mail_may_have(refused, monkeypatch):
+    """One upload may be named a thousand times."""
+    monkeypatch.setattr(posts, "ATTACHED_BYTES", 4)
+    attached = {f"Attachments.{n}.AttachmentName": "a" for n in (1, 2)}
+    urls = {"Attachments.1.AttachmentUrl": data_url(b"12345"), "Attachments.2.AttachmentUrl": "never looked at"}
+
+    assert refused(**attached, **urls) == "EmailLengthError"
 
 
 # BatchSendMail
@@ -407,6 +419,15 @@ def test_recipients_and_text_may_come_with_the_call(api, news):
     assert found == {"a@x.example.org": {"Animal": "owl", "Place": "1"}, "b@x.example.org": {}}
 
 
+def test_a_recipient_named_twice_gets_one_mail(api, news):
+    content = json.dumps({"Subject": "s", "TextBody": "t"})
+    to = receivers(("a@x.example.org", {}), ("A@X.example.org", {"UserName": "Ann"}))
+
+    api("BatchSendMail", AddressType=1, AccountName=news.address, Receivers=to, TemplateContent=content)
+
+    assert Message.objects.get().variables == {"UserName": "Ann"}
+
+
 def test_a_template_wins_over_text(api, news, welcome):
     content = json.dumps({"Subject": "ignored", "TextBody": "ignored"})
     to = receivers(("a@x.example.org", {"UserName": "Ann"}))
@@ -424,12 +445,15 @@ def test_a_template_wins_over_text(api, news, welcome):
         ({"Receivers": "{}"}, "InvalidReceivers.Malformed"),
         ({"Receivers": "[]"}, "InvalidReceivers.Malformed"),
         ({"Receivers": '[{"To": ["nobody"]}]'}, "InvalidReceivers.Malformed"),
+        ({"Receivers": receivers(("a@x.example.org", {"UserName": "\0"}))}, "InvalidReceivers.Malformed"),
+        ({"Receivers": receivers(("a@x.example.org", {"\ud800": "x"}))}, "InvalidReceivers.Malformed"),
         ({"Receivers": '[{"To": ["a@x.example.org"], "TemplateData": []}]'}, None),
         ({"Receivers": '[{"To": ["a@x.example.org"], "TemplateData": [1]}]'}, "InvalidTemplateData.Malformed"),
         ({"Receivers": receivers(*((f"a{n}@x.example.org", {}) for n in range(101)))}, "InvalidReceivers.Malformed"),
         ({"TemplateContent": "[]"}, "InvalidTemplateContent.Malformed"),
         ({"TemplateContent": "{}"}, "MissingTemplateName"),
         ({"TemplateContent": '{"Subject": "s"}'}, "InvalidBody"),
+        ({"TemplateContent": '{"Subject": "s", "TextBody": "t\\u0000"}'}, "InvalidTemplateContent.Malformed"),
         ({"TemplateContent": '{"TextBody": "s"}'}, "InvalidSubject.Malformed"),
         ({"TemplateContent": '{"Subject": "s", "TextBody": "{"}'}, "InvalidBody.Malformed"),
         ({"TemplateContent": '{"Subject": "s", "TextBody": "t", "Alias": "a\\nb"}'}, "InvalidFromAlias.Malformed"),

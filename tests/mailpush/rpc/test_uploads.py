@@ -60,6 +60,15 @@ def test_nothing_else_is_taken(client, place, changes):
     assert not Upload.objects.exists()
 
 
+def test_what_is_posted_once_more_takes_the_place_of_the_first(client, api, place):
+    post(client, place)
+    first = Upload.objects.get().file
+    post(client, place, b"again")
+
+    assert uploads.content_at(url(place), account=api.account) == b"again"
+    assert not default_storage.exists(first)
+
+
 def test_sizes_are_bounded(client, place, monkeypatch):
     monkeypatch.setattr(uploads, "LARGEST", 4)
     assert ET.fromstring(post(client, place).content).findtext("Code") == "EntityTooLarge"
@@ -67,6 +76,14 @@ def test_sizes_are_bounded(client, place, monkeypatch):
     monkeypatch.setattr(uploads, "LARGEST", 5)
     monkeypatch.setattr(uploads, "MOST_BYTES", 4)
     assert ET.fromstring(post(client, place).content).findtext("Code") == "UploadsFull"
+
+
+def test_what_is_far_too_large_is_not_even_read(client, place, monkeypatch):
+    monkeypatch.setattr(uploads, "LARGEST", 4)
+
+    response = post(client, place, b"x" * uploads.FIELDS_BYTES, Signature="x")
+
+    assert ET.fromstring(response.content).findtext("Code") == "EntityTooLarge"
 
 
 def test_uploads_go_after_a_day(client, place):
