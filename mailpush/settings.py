@@ -74,9 +74,9 @@ if MAILPUSH_DELIVERY == "relay" and not MAILPUSH_RELAYS:
 SECRET_KEY = env.text("SECRET_KEY") or PLACES.kept(kept_secret_key, PLACES.secret_key)
 MAILPUSH_ENCRYPTION_KEYS = [
     key.strip()
-    for key in (
-        env.text("MAILPUSH_ENCRYPTION_KEYS") or PLACES.kept(kept_encryption_key, PLACES.encryption_key)
-    ).split(",")
+    for key in (env.text("MAILPUSH_ENCRYPTION_KEYS") or PLACES.kept(kept_encryption_key, PLACES.encryption_key)).split(
+        ","
+    )
 ]
 env.refuse_unknown()
 
