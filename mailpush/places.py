@@ -3,10 +3,15 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+Kept = TypeVar("Kept")
 
 # A Unix socket's path must fit in sockaddr_un: 104 bytes on macOS, 108 on Linux.
 LONGEST_SOCKET_PATH = 100
@@ -17,6 +22,20 @@ class Places:
     """Paths and addresses that follow from the data folder alone."""
 
     data: Path
+
+    def kept(self, read: Callable[[Path], Kept], path: Path) -> Kept:
+        """Return what `read` finds in a file below the data folder, or makes there.
+
+        :raises ImproperlyConfigured: when the folder cannot be used, by this user or at all.
+        """
+        try:
+            self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return read(path)
+        except OSError as problem:
+            raise ImproperlyConfigured(
+                f"The data folder {self.data} cannot be used: {problem.strerror}, {problem.filename}. "
+                "Set MAILPUSH_DATA_DIR to a folder that is yours."
+            ) from problem
 
     @property
     def cores(self) -> int:

@@ -41,9 +41,11 @@ EMBEDDED_POSTGRES = not DATABASE_URL
 EMBEDDED_VALKEY = PLACES.valkey_url == MAILPUSH_REDIS_URL
 
 # ── Doors ───────────────────────────────────────────────────────────────────────────────────────
-MAILPUSH_PUBLIC_URL = env.url("MAILPUSH_PUBLIC_URL", "http://localhost:8000", "http", "https").rstrip("/")
-PUBLIC_HOST = urlsplit(MAILPUSH_PUBLIC_URL).hostname or "localhost"
 MAILPUSH_WEB_BIND = env.bind("MAILPUSH_WEB_BIND", "127.0.0.1:8000")
+MAILPUSH_PUBLIC_URL = env.url(
+    "MAILPUSH_PUBLIC_URL", f"http://localhost:{MAILPUSH_WEB_BIND.port}", "http", "https"
+).rstrip("/")
+PUBLIC_HOST = urlsplit(MAILPUSH_PUBLIC_URL).hostname or "localhost"
 MAILPUSH_SUBMISSION_BIND = env.binds("MAILPUSH_SUBMISSION_BIND", "127.0.0.1:2587")
 MAILPUSH_MX_BIND = env.bind("MAILPUSH_MX_BIND", "127.0.0.1:2526")
 # What the submission door takes: attachments of 15 MB, which base64 makes a third larger; DirectMail's 100 recipients.
@@ -62,17 +64,19 @@ MAILPUSH_OWNERSHIP_LABEL = env.text("MAILPUSH_OWNERSHIP_LABEL", "mailpush").lowe
 MAILPUSH_SOURCE_IPS = env.pools("MAILPUSH_SOURCE_IPS")
 MAILPUSH_WORKERS = env.number("MAILPUSH_WORKERS", PLACES.cores, lowest=1, highest=256)
 if MAILPUSH_DELIVERY == "sandbox":  # what is said explicitly wins, here too
-    SANDBOX_PORTS = kept_ports(PLACES.sandbox_ports)
+    SANDBOX_PORTS = PLACES.kept(kept_ports, PLACES.sandbox_ports)
     MAILPUSH_MX_PORT = SANDBOX_PORTS.smtp if not env.text("MAILPUSH_MX_PORT") else MAILPUSH_MX_PORT
     MAILPUSH_DNS_SERVERS = MAILPUSH_DNS_SERVERS or [("127.0.0.1", SANDBOX_PORTS.dns)]
 if MAILPUSH_DELIVERY == "relay" and not MAILPUSH_RELAYS:
     raise ImproperlyConfigured("MAILPUSH_DELIVERY is relay, so MAILPUSH_RELAY_URL must say where to.")
 
 # ── Secrets ─────────────────────────────────────────────────────────────────────────────────────
-SECRET_KEY = env.text("SECRET_KEY") or kept_secret_key(PLACES.secret_key)
+SECRET_KEY = env.text("SECRET_KEY") or PLACES.kept(kept_secret_key, PLACES.secret_key)
 MAILPUSH_ENCRYPTION_KEYS = [
     key.strip()
-    for key in (env.text("MAILPUSH_ENCRYPTION_KEYS") or kept_encryption_key(PLACES.encryption_key)).split(",")
+    for key in (env.text("MAILPUSH_ENCRYPTION_KEYS") or PLACES.kept(kept_encryption_key, PLACES.encryption_key)).split(
+        ","
+    )
 ]
 env.refuse_unknown()
 

@@ -49,6 +49,7 @@ def create(request: AccountRequest) -> HttpResponse:
     if form.is_bound and form.is_valid():
         with reporting(request, _("The template is saved as a draft."), form=form):
             template = templates.create(form.draft(), by=request.actor, now=timezone.now())
+        if not form.errors:
             return _after_save(request, template)
     return render(request, "templates_app/form.html", {"form": form})
 
@@ -62,6 +63,7 @@ def edit(request: AccountRequest, pk: int) -> HttpResponse:
         with reporting(request, _("The template is saved."), form=form):
             seen = form.cleaned_data["seen"]
             template = templates.edit(template, form.draft(), by=request.actor, now=timezone.now(), seen=seen)
+        if not form.errors:
             return _after_save(request, template)
     return render(request, "templates_app/form.html", {"form": form, "template": template})
 

@@ -4,11 +4,14 @@ import ast
 import importlib
 import json
 import re
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from django.apps import apps
 from django.conf import settings
+from packaging.requirements import Requirement
 
 from mailpush import settings as source
 from mailpush.lib.refusals import Refusal
@@ -82,6 +85,27 @@ def test_readme_has_every_setting():
     listed = set(re.findall(r"^\| `([A-Z_]+)`", readme, re.MULTILINE)) | set(re.findall(r"`(SECRET_KEY)`", readme))
 
     assert source.env.names <= listed
+
+
+def test_no_package_needs_a_compiler():
+    """What was built here says so by a platform tag that no package index takes."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    waiting = [Requirement(line) for line in project["project"]["dependencies"] + project["dependency-groups"]["dev"]]
+    seen, built_here = set(), set()
+    while waiting:
+        wanted = waiting.pop()
+        if str(wanted) in seen:
+            continue
+        seen.add(str(wanted))
+        package = metadata.distribution(wanted.name)
+        if re.search(r"-linux_\w+$", package.read_text("WHEEL"), re.MULTILINE):
+            built_here.add(wanted.name)
+        needs = map(Requirement, package.requires or [])
+        extras = [{"extra": extra} for extra in ("", *wanted.extras)]
+        waiting += [need for need in needs if not need.marker or any(map(need.marker.evaluate, extras))]
+
+    assert any(each.startswith("asgiref") for each in seen)  # what Django needs
+    assert built_here == set()
 
 
 def test_lock_file_names_no_host():

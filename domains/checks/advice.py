@@ -42,7 +42,7 @@ class Advice:
 def of(domain: Domain) -> list[Advice]:
     """Return what its owner should think over, from its name and what the last check found."""
     mx = next((check for check in domain.checks.all() if check.kind == RecordCheck.Kind.MX), None)
-    mailboxes = _mailboxes(mx.found) if mx else ""
+    mailboxes = _mailboxes(mx.found, none_at=_ours(domain)) if mx else ""
     advice = []
     if domain.name == registrable_domain(domain.name):
         advice.append(Advice("root_domain", _root_domain(domain)))
@@ -51,11 +51,15 @@ def of(domain: Domain) -> list[Advice]:
     return advice
 
 
-def _mailboxes(found: Iterable[str]) -> str:
+def _ours(domain: Domain) -> set[str]:
+    """Return the mail servers behind which nobody's mailboxes are; every name of the sandbox has one such."""
+    pretended = {f"mx.{domain.name}"} if settings.MAILPUSH_DELIVERY == "sandbox" else set()
+    return {"", ".", settings.MAILPUSH_MAIL_HOST, *pretended}
+
+
+def _mailboxes(found: Iterable[str], *, none_at: set[str]) -> str:
     """Return who receives the domain's mail at present, if that is somebody else."""
-    hosts = [
-        host for host in (_host(text) for text in found) if host.name not in {"", ".", settings.MAILPUSH_MAIL_HOST}
-    ]
+    hosts = [host for host in (_host(text) for text in found) if host.name not in none_at]
     if not hosts:
         return ""
     return MAILBOX_PROVIDERS.get(site_of(hosts), min(hosts, key=lambda host: host.preference).name)

@@ -65,6 +65,8 @@ class Launch:
             self._sandbox = self._supervisor.start([sandbox_part()])
         await self._start_databases(configured())
         steps = await asyncio.to_thread(pending_steps)
+        if steps:
+            self._say(f"Preparing ({', '.join(step[0] for step in steps)}); the first time this takes a minute…")
         await asyncio.gather(*(run_step(self._write, *step) for step in steps))
         started = self._supervisor.start(parts())
         await self._until_ready([each.part.name for each in (*self._sandbox, *started)])

@@ -11,7 +11,9 @@ from typing import Any
 from uuid import uuid4
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.http import RequestParser
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine
+from gunicorn.http.message import Request
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from mailpush.wsgi import application
@@ -22,6 +24,7 @@ BACKLOG = 1024
 KEPT_ALIVE = 15  # seconds
 SILENCE = 30  # seconds between two pieces of a request; who is slower holds a thread for nothing
 STOPS_WITHIN = 8  # seconds
+LONGEST_REQUEST_LINE = 2**20  # gunicorn itself offers 8 KB, or no bound at all
 
 # What no view has seen is answered as the APIs answer; pages do not meet these.
 CODES = {
@@ -34,6 +37,20 @@ CODES = {
     ),
 }
 MALFORMED = (400, "Bad Request", "InvalidRequest", "This is not an HTTP request that this server can read.")
+
+
+class LongRequest(Request):  # type: ignore[misc]
+    """A request whose URL may be long, but not endless.
+
+    Read by gunicorn's parser in Python: the one in C comes as source alone, which not every machine can compile.
+    """
+
+    def parse(self, unreader: Any) -> Any:
+        self.limit_request_line = LONGEST_REQUEST_LINE
+        return super().parse(unreader)
+
+
+RequestParser.mesg_class = LongRequest
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -76,8 +93,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": STOPS_WITHIN,
             "timeout": 60,
             "preload_app": True,
-            "http_parser": "fast",
-            "limit_request_line": 0,  # for the fast parser this is 1 MB
+            "http_parser": "python",
             "limit_request_field_size": 64 * 1024,
             "proc_name": "mailpush run_web",
             "control_socket_disable": True,

@@ -189,7 +189,7 @@ def summary(message: Message) -> dict[str, Any]:
         "id": str(message.pk),
         "recipient": message.recipient,
         "sender": content.sender.address,
-        "subject": content.subject,
+        "subject": content.readable_subject,
         "tag": content.tag.name if content.tag else None,
         "batch": str(message.batch_id) if message.batch_id else None,
         "status": message.status,

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account
 from senders.models import Sender, Stream, Tag, UnsubscribeScope
+from templates_app import rendering
 
 NO_LINK = "none"
 
@@ -62,4 +63,14 @@ class Content(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.subject or f"content {self.pk}"
+        return self.readable_subject or f"content {self.pk}"
+
+    # Questions
+
+    @property
+    def readable_subject(self) -> str:
+        """The subject as people read it: variables by their names, and every other brace as it is sent."""
+        if self.kind == Content.Kind.MIME:
+            return self.subject
+        source = rendering.compile(self.subject, escape=False)
+        return source.render({name: f"{{{name}}}" for name in source.variables})

@@ -73,6 +73,16 @@ def test_detail_shows_what_was_found_instead(owner_client, make_domain, world):
     assert "is received by mx.elsewhere.test at present" in answer.text
 
 
+@pytest.mark.parametrize(("delivery", "is_told"), [("mx", True), ("sandbox", False)])
+def test_nobody_has_mailboxes_in_the_sandbox(owner_client, make_domain, world, settings, delivery, is_told):
+    settings.MAILPUSH_DELIVERY = delivery
+    domain = make_domain(account=owner_client.account)
+    world.zones[domain.name] = {"MX": [f"10 mx.{domain.name}."]}
+    owner_client.post(reverse("domains:verify", args=[domain.pk]))
+
+    assert ("at present" in page(owner_client, "detail", domain.pk).text) == is_told
+
+
 def test_verify_by_htmx_answers_with_the_results_alone(owner_client, make_domain, publish):
     domain = make_domain(account=owner_client.account)
     publish(domain)

@@ -92,6 +92,7 @@ def test_without_variables_braces_are_braces(program, wanted):
     assert program.call("POST", "messages", wanted).status_code == 202
     content = Content.objects.get()
     assert (content.subject, content.html, content.text) == ("{{", "<p>a {{ b</p>", "}}")
+    assert program.call("GET", "messages").json()["data"][0]["subject"] == "{"
 
 
 def test_an_approved_template_is_sent(program, wanted, account):

@@ -31,6 +31,11 @@ def test_template_is_written_and_submitted(owner_client):
     template = Template.objects.get()
     assert (template.account, template.status) == (owner_client.account, Template.Status.PENDING)
     assert "Waiting for review" in answer.content.decode()
+    told = list(map(str, answer.context["messages"]))
+    assert [words for text in told for words in ("saved", "waits for review") if words in text] == [
+        "saved",
+        "waits for review",
+    ]
 
 
 def test_template_is_saved_as_a_draft(owner_client):

@@ -263,7 +263,7 @@ def _detailed(message: Message, failure: str) -> Fields:
     return {
         "AccountName": message.content.sender.address,
         "ToAddress": message.recipient,
-        "Subject": message.content.subject,
+        "Subject": message.content.readable_subject,
         "Status": _status(message, failure),
         "ErrorClassification": _class(message, failure),
         "Message": message.last_reply or ("250 Send Mail OK" if message.status == Status.DELIVERED else ""),

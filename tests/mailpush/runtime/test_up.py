@@ -29,6 +29,24 @@ def test_a_second_start_on_the_same_folder_is_refused(up):
     assert up.readiness() == 200
 
 
+def test_a_start_whose_doors_others_have_makes_nothing(up, tmp_path):
+    """What answers there may be another mailpush, and looks as if it were this one."""
+    other = tmp_path / "data"
+    done = subprocess.run(
+        up.command,
+        check=False,
+        env=up.environment | {"MAILPUSH_DATA_DIR": str(other)},
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+
+    assert done.returncode != 0
+    for setting in ("MAILPUSH_WEB_BIND", "MAILPUSH_SUBMISSION_BIND", "MAILPUSH_MX_BIND"):
+        assert f"Set {setting}." in done.stderr
+    assert not (other / "postgres").exists()
+
+
 def test_other_commands_use_its_servers(up):
     check = [sys.executable, str(settings.BASE_DIR / "manage.py"), "migrate", "--check"]
 

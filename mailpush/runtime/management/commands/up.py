@@ -3,12 +3,14 @@
 import asyncio
 import os
 import sys
+import time
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from mailpush.places import Places
+from mailpush.runtime import probes
 from mailpush.runtime.embedded import ServerFailed
 from mailpush.runtime.launch import Launch
 from mailpush.runtime.locks import Locked, locked
@@ -18,6 +20,8 @@ from mailpush.runtime.supervisor import PartFailed
 from mailpush.sandbox.ports import choose_ports
 
 COMMANDS_END_WITHIN = 30.0  # seconds
+LEFTOVERS_END_WITHIN = 12.0  # a web process ends its requests first
+POLL = 0.1
 
 
 class Command(BaseCommand):
@@ -39,6 +43,7 @@ class Command(BaseCommand):
             return
         try:
             with locked(places.locks / "up"):
+                self._must_have_free_doors()
                 self._have_free_ports(places)
                 self._run_alone(places, wants_demo=not no_demo)
         except Locked:
@@ -64,6 +69,17 @@ class Command(BaseCommand):
     def _say(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
+
+    def _must_have_free_doors(self) -> None:
+        """What a killed start has left may hold them a while longer; another program keeps them."""
+        if not probes.taken():
+            return
+        self._say("Another program listens where mailpush would; waiting whether it ends…")
+        end = time.monotonic() + LEFTOVERS_END_WITHIN
+        while taken := probes.taken():
+            if time.monotonic() > end:
+                raise CommandError("\n".join(taken))
+            time.sleep(POLL)
 
     def _have_free_ports(self, places: Places) -> None:
         """Where another program has taken the sandbox's ports since, choose others and begin anew with them."""
