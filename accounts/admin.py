@@ -14,10 +14,12 @@ from accounts.actors import Actor
 from accounts.http import client_ip
 from accounts.models import AccessKey, Account, AuditEntry, Membership, User
 from accounts.services import accounts, profile
+from mailpush.lib.column_names import name_columns
 
 admin.site.site_title = "mailpush"
 admin.site.site_header = _("mailpush review desk and operations")
 admin.site.index_title = _("Review desk and operations")
+name_columns()
 
 # Whoever adds a proved address or a second factor by hand can become anybody, and no audit log would say so.
 admin.site.unregister([allauth_account_admin.EmailAddress, allauth_mfa_admin.Authenticator])

@@ -240,6 +240,10 @@ class BatchAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     show_full_result_count = False
     actions = ["pause", "resume", "cancel"]
 
+    @admin.display(description=_("waiting"))
+    def waiting(self, batch: Batch) -> int:
+        return batch.waiting
+
     def has_operate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("sending.change_batch")
 
@@ -303,14 +307,14 @@ class MessageAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 class ReturnedAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     """What came back, also what no account can be told of; read again after the reader has learnt something."""
 
-    list_display = ["id", "received_at", "mailbox", "rcpt_to", "mail_from", "kind", "failure", "has_effect", "account"]
+    list_display = ["id", "received_at", "kind", "reason", "has_effect", "mailbox", "rcpt_to", "mail_from", "account"]
     list_filter = ["kind", "mailbox", "has_effect", ("account", admin.EmptyFieldListFilter)]
     list_select_related = ["account"]
     search_fields = ["rcpt_to"]
     search_help_text = _("An id, or the whole address it came to.")
     ordering = ["-pk"]
-    exclude = ["mime"]
-    readonly_fields = ["mail"]
+    exclude = ["mime", "failure"]
+    readonly_fields = ["reason", "mail"]
     show_full_result_count = False
     paginator = BoundedPaginator
     actions = ["read_again"]
@@ -331,6 +335,10 @@ class ReturnedAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         if term.isdecimal():
             return queryset.filter(pk=int(term)), False
         return (queryset.filter(rcpt_to__iexact=term) if term else queryset), False
+
+    @admin.display(description=_("reason"), ordering="failure")
+    def reason(self, row: Returned) -> str:
+        return str(reports.FAILURES.get(row.failure, row.failure))  # type: ignore[call-overload] # its keys are strings
 
     @admin.display(description=_("the mail as it came"))
     def mail(self, row: Returned) -> str:

@@ -20,6 +20,8 @@ OURS = settings.BASE_DIR / "mailpush" / "locale" / CATALOG
 THEIRS = (
     Path(allauth.__file__).parent / "locale" / CATALOG,
     Path(django.__file__).parent / "contrib" / "auth" / "locale" / CATALOG,
+    # Not all that its index says is in the Chinese one, which is why we say it.
+    Path(django.__file__).parent / "contrib" / "admin" / "locale" / "en" / "LC_MESSAGES" / "django.po",
 )
 
 # %(name)s of gettext, {UserName} of templates, and elements of HTML.

@@ -74,6 +74,10 @@ WORDS = (
     _("The password is too similar to the %(verbose_name)s."),
     _("This password is too common."),
     _("This password is entirely numeric."),
+    # Django: the index of the admin, for screen readers
+    _("Model name"),
+    _("Add link"),
+    _("Change or view list link"),
 )
 NUMBERED = (
     ngettext_lazy(

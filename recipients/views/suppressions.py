@@ -17,6 +17,8 @@ from recipients.http import csv_download, limited_upload, sliced
 from recipients.models import Suppression, SuppressionQuerySet
 from recipients.services import imports, suppressions
 
+FILE_IDS = "id_file_%s"  # both forms of the page have a note
+
 
 @require_GET
 @member_required()
@@ -44,7 +46,8 @@ def add(request: AccountRequest) -> HttpResponse:
         with reporting(request, done % {"count": count}, form=form):
             suppressions.add(addresses=form.lines, note=form.cleaned_data["note"], by=request.actor, now=timezone.now())
             return redirect("recipients:suppressions")
-    return render(request, "recipients/suppression_form.html", {"form": form, "file_form": SuppressionFileForm()})
+    context = {"form": form, "file_form": SuppressionFileForm(auto_id=FILE_IDS)}
+    return render(request, "recipients/suppression_form.html", context)
 
 
 @limited_upload
@@ -52,7 +55,7 @@ def add(request: AccountRequest) -> HttpResponse:
 @member_required(Permission.WORK)
 def upload(request: AccountRequest) -> HttpResponse:
     """Add the addresses of a file and show what became of each line."""
-    form = SuppressionFileForm(request.POST, request.FILES)
+    form = SuppressionFileForm(request.POST, request.FILES, auto_id=FILE_IDS)
     if request.upload_too_large:  # type: ignore[attr-defined]
         form.errors.clear()
         form.add_error("file", imports.too_large().message)

@@ -14,7 +14,7 @@ from accounts.http import AccountRequest, member_required, reporting
 from accounts.models import Permission
 from recipients.http import sliced
 from sending.forms import WebhookForm
-from sending.models import Webhook, WebhookCall
+from sending.models import EventKind, Webhook, WebhookCall
 from sending.services import webhooks
 
 
@@ -30,6 +30,7 @@ def index(request: AccountRequest) -> HttpResponse:
     context = {
         "form": form if created is None else WebhookForm(),
         "created": created,
+        "kinds": EventKind.choices,
         "webhooks": Webhook.objects.for_account(request.account).order_by("-pk"),
         "may_change": request.actor.may(Permission.WORK),
     }

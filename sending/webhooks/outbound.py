@@ -165,4 +165,5 @@ def _tls() -> ssl.SSLContext:
 
 
 def _words(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    """Return what a customer can read: without the system's number."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,15 +1,22 @@
 import csv
 import io
+import re
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import Role
+from accounts.models import Role, User
 from recipients.imports import work
 from recipients.models import Import, Recipient, RecipientList, Suppression
-from tests.factories import MembershipFactory, RecipientFactory, RecipientListFactory, UserFactory
+from tests.factories import (
+    MembershipFactory,
+    RecipientFactory,
+    RecipientListFactory,
+    SuppressionFactory,
+    UserFactory,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -287,3 +294,21 @@ def test_suppressions_come_from_a_file(owner_client, account):
     wrong = owner_client.post(url, {"file": SimpleUploadedFile("x.xlsx", b"PK\x03\x04 xl/")})
     assert wrong.status_code == 400
     assert "This is an Excel file" in wrong.content.decode()
+
+
+def test_both_forms_for_suppressions_have_labelled_fields(owner_client):
+    add, upload = reverse("recipients:suppression-add"), reverse("recipients:suppressions-upload")
+
+    for page in (owner_client.get(add), owner_client.post(upload)):
+        ids = re.findall(r'<(?:input|textarea)[^>]* id="([^"]+)"', page.content.decode())
+        labels = re.findall(r'<label[^>]* for="([^"]+)"', page.content.decode())
+        assert len(ids) == len(set(ids)) == 4
+        assert set(ids) == set(labels)
+
+
+def test_the_message_behind_a_suppression_is_named_in_chinese(owner_client, account):
+    User.objects.update(language="zh-hans")
+    row = SuppressionFactory(account=account, source="message 41")
+
+    assert ">邮件 41</a>" in owner_client.get(reverse("recipients:suppressions")).content.decode()
+    assert ">邮件 41</a>" in owner_client.get(reverse("recipients:suppression-remove", args=[row.pk])).content.decode()

@@ -218,6 +218,14 @@ class TestReturned:
         assert "&lt;script&gt;" in text
         assert "<script>alert(1)" not in text
 
+    def test_says_in_words_why_it_came(self, desk, row):
+        Returned.objects.update(kind="bounce", failure="no_mailbox")
+
+        for page in (RETURNED, reverse("admin:sending_returned_change", args=[row.pk])):
+            text = desk.get(page).content.decode()
+            assert "No such mailbox" in text
+            assert "no_mailbox" not in text
+
     def test_is_read_again_by_those_who_may_change_it(self, desk, onlooker, row, operator, monkeypatch):
         monkeypatch.setattr(tasks.read_returned, "delay", lambda: None)
         ask = {"action": "read_again", "_selected_action": [row.pk]}

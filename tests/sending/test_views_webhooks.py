@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from accounts.models import Role
-from sending.models import Webhook, WebhookCall, WebhookTry
+from sending.models import EventKind, Webhook, WebhookCall, WebhookTry
 from tests.factories import WebhookCallFactory, WebhookFactory
 
 pytestmark = pytest.mark.django_db
@@ -107,3 +107,26 @@ def test_another_accounts_are_not_found(owner_client):
     for name, of in (("webhook-delete", call.webhook), ("webhook-pause", call.webhook), ("webhook-send-again", call)):
         assert owner_client.post(url(name, of)).status_code == 404
     assert "No webhooks yet" in owner_client.get(INDEX).content.decode()
+
+
+def test_every_page_leads_back_up(owner_client, webhook):
+    call = WebhookCallFactory(webhook=webhook)
+
+    assert f'href="{INDEX}">Webhooks</a>' in owner_client.get(url("webhook", webhook)).content.decode()
+    page = owner_client.get(url("webhook-call", call)).content.decode()
+    assert f'href="{url("webhook", webhook)}">Webhook</a>' in page
+
+
+def test_what_a_webhook_is_told_of_is_short_where_it_is_everything(owner_client, webhook):
+    assert "message.bounced</td>" in owner_client.get(INDEX).content.decode()
+
+    webhook.kinds = EventKind.values
+    webhook.save()
+
+    assert '<td class="text-break">all</td>' in owner_client.get(INDEX).content.decode()
+
+
+def test_a_few_calls_have_no_empty_footer(owner_client, webhook):
+    WebhookCallFactory(webhook=webhook)
+
+    assert "card-footer d-flex" not in owner_client.get(url("webhook", webhook)).content.decode()

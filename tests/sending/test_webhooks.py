@@ -30,6 +30,7 @@ from tests.factories import (
     WebhookCallFactory,
     WebhookFactory,
 )
+from tests.ports import free_port
 
 pytestmark = pytest.mark.django_db
 # A look counts what its own transaction has written as not settled.
@@ -488,6 +489,16 @@ def test_a_name_that_leads_inside_is_not_called(settings, webhook, receiver, nam
 
     assert receiver.calls == []
     assert "127.0.0.1" in call.tries.get().problem
+
+
+def test_a_closed_port_is_said_in_words_alone(webhook):
+    webhook.url = f"http://127.0.0.1:{free_port()}/"
+    webhook.save()
+    call = WebhookCallFactory(webhook=webhook)
+
+    running.work()
+
+    assert call.tries.get().problem == "Connection refused"
 
 
 def test_a_name_is_looked_up_once_and_that_address_is_called(webhook, receiver, name_server):  # noqa: F811

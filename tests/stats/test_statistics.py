@@ -185,3 +185,12 @@ def test_page_links_the_export_with_its_filters(owner_client, sender, today):
     DailyFigureFactory(sender=sender, day=today - timedelta(days=1), total=3)
 
     assert 'href="/console/statistics/days.csv?range=30"' in owner_client.get(URL, {"range": 30}).content.decode()
+
+
+def test_shares_of_days_without_mail_say_so(owner_client, sender, today):
+    DailyFigureFactory(sender=sender, day=today, total=3, success=3)  # today stands apart
+
+    page = owner_client.get(URL)
+
+    assert page.context["report"].senders == page.context["report"].tags == []
+    assert page.content.decode().count("No mail in these days") == 2

@@ -107,3 +107,20 @@ def test_reviewer_decides_at_the_desk(site):
 
     template.refresh_from_db()
     assert template.status == Template.Status.REJECTED
+
+
+def test_who_says_no_to_a_question_goes_on_where_it_came_up(site):
+    author = MembershipFactory()
+    template = TemplateFactory(account=author.account)
+    address = reverse("templates_app:detail", args=[template.pk])
+    with browser(site, author.user.email, address) as page:
+        delete = page.locator("form[data-confirm] button", has_text="Delete").first
+        delete.focus()
+        page.keyboard.press("Enter")
+        question = page.locator("#confirm.show")
+        expect(question).to_be_focused()
+        page.keyboard.press("Escape")
+
+        expect(page.locator("#confirm")).to_be_hidden()
+        expect(delete).to_be_focused()
+        assert page.url == site + address

@@ -16,5 +16,10 @@
     filter: true,
     persistAuthorization: false, // a secret is not to stay in the browser
     validatorUrl: null, // asks nobody else
+    onComplete: () => {
+      const filter = docs.querySelector(".operation-filter-input");
+      filter.placeholder = docs.dataset.filter;
+      filter.setAttribute("aria-label", docs.dataset.filter);
+    },
   });
 })();

@@ -7,17 +7,19 @@ const bootstrap = () => window.tabler ?? window.bootstrap;
 
 const confirmed = new WeakSet();
 
-function ask(text, deed, proceed) {
+function ask(text, asker, proceed) {
   const element = document.getElementById("confirm");
   const modal = bootstrap().Modal.getOrCreateInstance(element);
   document.getElementById("confirm-text").textContent = text;
   const button = element.querySelector("[data-confirmed]");
   button.dataset.label ??= button.textContent;
-  button.textContent = deed || button.dataset.label; // "Delete" says more than "Yes"
+  button.textContent = asker?.textContent.trim() || button.dataset.label; // "Delete" says more than "Yes"
   button.onclick = () => {
     modal.hide();
     proceed();
   };
+  // Who says no goes on where the question came up.
+  element.addEventListener("hidden.bs.modal", () => asker?.focus(), { once: true });
   modal.show();
 }
 
@@ -27,7 +29,7 @@ document.addEventListener("submit", (event) => {
   if (!text || confirmed.delete(form)) return;
   event.preventDefault();
   event.stopImmediatePropagation();
-  ask(text, submitter?.textContent.trim(), () => {
+  ask(text, submitter, () => {
     confirmed.add(form);
     form.requestSubmit(submitter);
   });
