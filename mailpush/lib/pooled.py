@@ -1,4 +1,4 @@
-"""Connections of the database pool that tell when the server has gone."""
+"""Connections of the database pool that tell when the server has gone, and are there again soon after it."""
 
 import time
 from typing import Any, Self
