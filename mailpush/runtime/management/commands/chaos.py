@@ -19,7 +19,9 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: Any) -> None:
-        parser.add_argument("--messages", type=int, default=50_000, help="a fifth of them through the submission door (50,000)")
+        parser.add_argument(
+            "--messages", type=int, default=50_000, help="a fifth of them through the submission door (50,000)"
+        )
         parser.add_argument("--kills", type=int, default=20, help="processes killed meanwhile (20)")
         parser.add_argument("--seed", type=int, help="kill in the order of an earlier run")
         parser.add_argument("--report", type=Path, help="write each kill, duplicate and unknown outcome to this file")
