@@ -19,6 +19,7 @@ from django.apps import apps
 from django.conf import settings
 from django.db.models.signals import post_migrate
 from django.test import Client
+from django.utils import translation
 
 from accounts.actors import Actor
 from accounts.models import Account, Membership, Role
@@ -120,6 +121,13 @@ def django_db_setup(django_db_setup, django_db_blocker):
 def _places_exist():
     """Whitenoise warns of a folder that is missing."""
     settings.PLACES.static.mkdir(parents=True, exist_ok=True)
+
+
+@pytest.fixture(autouse=True)
+def _language_ends_with_the_test():
+    """Django leaves the thread in the language of the last page that was asked for."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture
