@@ -57,9 +57,12 @@ def next_question(lane: Lane) -> datetime:
 
 
 def ask_again(stream: str, lanes: Iterable[Lane], *, now: datetime) -> None:
-    """Ask for the shares of lanes once more: others have come or gone, the pace has changed, or the tables have."""
-    due = [lane for lane in lanes if now >= next_question(lane)]
-    if due:
+    """Ask for the shares of lanes once more: others have come or gone, the pace has changed, or the tables have.
+
+    When it is time for one lane, those that would follow soon are asked for with it.
+    """
+    due = [lane for lane in lanes if next_question(lane) <= now + ASK_EVERY / 2]
+    if any(next_question(lane) <= now for lane in due):
         _ask(stream, due, _rows(stream, [lane.site for lane in due]), now=now)
 
 

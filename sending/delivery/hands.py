@@ -5,7 +5,7 @@ The commit is shared by hundreds of messages of all lanes: that is what makes du
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import orjson
 from django.db import transaction
@@ -14,14 +14,12 @@ from django.utils import timezone
 from mailpush.mail.mx import Route
 from recipients import suppression
 from sending import ledger
-from sending.delivery import claims, routing
+from sending.delivery import claims, retries, routing
 from sending.delivery.composing import Composers
 from sending.delivery.lanes import Run
 from sending.delivery.parcels import QueuedMessage
 from sending.models import UNROUTED, Batch, Chunk, Status
 from sending.statements import executed
-
-ROUNDED_TO = 10  # seconds: retries due about together share a chunk
 
 CANCELED = "The batch was canceled while this message waited for its next try."
 SUPPRESSED_MEANWHILE = "The recipient was suppressed while this message waited."
@@ -67,7 +65,7 @@ def _queue_again(moves: Iterable[ledger.Move], hand: Hand) -> None:
     for site, outcomes in hand.outcomes.items():
         for outcome in outcomes:
             if outcome.next_attempt_at and outcome.message_id in batches:
-                key = site, batches[outcome.message_id], _rounded(outcome.next_attempt_at)
+                key = site, batches[outcome.message_id], retries.together(outcome.next_attempt_at, stream=hand.stream)
                 again.setdefault(key, []).append(outcome.message_id)
     if not again:
         return
@@ -93,11 +91,6 @@ def _canceled(batches: set[int]) -> set[int]:
         return set()
     locked = Batch.objects.select_for_update().filter(pk__in=batches).order_by("pk").values_list("pk", "status")
     return {pk for pk, status in locked if status == Batch.Status.CANCELED}
-
-
-def _rounded(moment: datetime) -> datetime:
-    second = moment.second // ROUNDED_TO * ROUNDED_TO
-    return moment.replace(second=second, microsecond=0) + timedelta(seconds=ROUNDED_TO)
 
 
 # Reading what was claimed

@@ -9,7 +9,6 @@ from sending.delivery.claims import Claim
 from sending.delivery.parcels import Composer, Parcel, QueuedMessage
 from sending.delivery.sites import Limits
 
-PER_CONNECTION = 2  # messages handed out for each connection, until the site shows that it is faster
 GROWTH = 2  # of the window, while what went out comes back
 
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -82,9 +81,8 @@ class Lane:
 
         A site that only puts mails off (greylisting) gets a narrow one, so that they take little from the others.
         """
-        least = self.limits.connections * PER_CONNECTION
         if settled * GROWTH >= self.window:
             self.window *= GROWTH
         elif deferred > settled:
             self.window //= GROWTH
-        self.window = max(min(self.window, most), least)
+        self.window = max(min(self.window, most), self.limits.connections)

@@ -17,6 +17,8 @@ GIVE_UP_AFTER: dict[str, timedelta] = {
     Stream.TRIGGER: timedelta(hours=4),
     Stream.BATCH: timedelta(hours=48),
 }
+# Retries that are due about together share a chunk.
+ROUNDED_TO: dict[str, timedelta] = {Stream.TRIGGER: timedelta(seconds=10), Stream.BATCH: MINUTE}
 JITTER = 0.2  # of the wait, so that what failed together does not come back together
 
 
@@ -33,3 +35,9 @@ def next_attempt(
     waits = WAITS[stream]
     wait = waits[min(attempts, len(waits)) - 1]
     return min(now + wait * (1 + JITTER * chance.random()), end)
+
+
+def together(moment: datetime, *, stream: str) -> datetime:
+    """Return when all that is due about at `moment` is tried: a little later."""
+    step = ROUNDED_TO[stream]
+    return moment + step - (moment - datetime.min.replace(tzinfo=moment.tzinfo)) % step

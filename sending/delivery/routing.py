@@ -5,8 +5,8 @@ lane without a site, whose work is to look up and to sort.
 """
 
 import random
-from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,39 +16,21 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from mailpush.mail.dane import Tlsa
-from mailpush.mail.mta_sts import Policy
 from mailpush.mail.mx import DnsUnavailable, MxHost, NoSuchDomain, Route, site_of
 from mailpush.mail.replies import Failure
 from mailpush.mail.tls import TlsDemand
 from sending import ledger
-from sending.delivery import claims, relays, shaping, strict_transport
-from sending.delivery.lookups import Answer, Lookups
-from sending.delivery.retries import next_attempt
+from sending.delivery import claims, relays, retries, shaping, strict_transport
+from sending.delivery.lookups import Answer, Found, Lookups
 from sending.models import UNROUTED, Chunk, Destination, Message, Status
-from sending.models.message import WAITING
 from sending.models.queue import CHUNK_SIZE
+from sending.statements import executed
 
 CHANCE = random.Random()  # noqa: S311 - jitter
 ASK_AGAIN_AFTER = timedelta(seconds=1)  # whether a slow name server has answered meanwhile
 BELIEVED_AT_LEAST = timedelta(minutes=5)  # a shorter TTL would cost a look-up per chunk
 BELIEVED_AT_MOST = timedelta(hours=1)
 STORED = ("name", "preference", "addresses", "port", "user", "demand")  # of a host; its password never is
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """Sites known before, what DNS said of the other domains, and the policies that came with it."""
-
-    sites: dict[str, str]
-    fresh: dict[str, Answer]
-    policies: dict[str, Policy]
-
-    def of(self, domain: str) -> str | NoSuchDomain | DnsUnavailable | None:
-        """Return the domain's site, or why it has none; None while DNS has not answered."""
-        if domain in self.sites:
-            return self.sites[domain]
-        answer = self.fresh.get(domain)
-        return _site(answer) if isinstance(answer, Route) else answer
 
 
 def _site(found: Route) -> str:
@@ -85,50 +67,77 @@ def _restored(stored: dict[str, Any]) -> MxHost:
     return MxHost(**{**stored, "addresses": tuple(stored["addresses"]), "demand": demand})
 
 
+# The database sorts by itself; what comes here is a row for each domain or site, not for each message.
+UNKNOWN = """
+SELECT DISTINCT split_part(m.recipient, '@', -1) FROM sending_message m
+WHERE m.id = ANY(%(ids)s::bigint[]) AND m.status IN ('queued', 'deferred') AND NOT EXISTS (
+    SELECT FROM sending_destination d
+    WHERE d.domain = split_part(m.recipient, '@', -1) AND d.via = %(via)s::text AND d.expires_at > %(now)s::timestamptz
+)
+"""
+SORTED = """
+SELECT d.site, m.batch_id, array_agg(m.id ORDER BY m.id) FROM sending_message m
+LEFT JOIN sending_destination d
+       ON d.domain = split_part(m.recipient, '@', -1) AND d.via = %(via)s::text AND d.expires_at > %(now)s::timestamptz
+WHERE m.id = ANY(%(ids)s::bigint[]) AND m.status IN ('queued', 'deferred')
+GROUP BY d.site, m.batch_id
+"""
+
+
 def sort_chunks(taken: list[claims.Claim], *, stream: str, lookups: Lookups) -> set[str]:
     """Look up the destinations of chunks and move their messages into the lanes of the sites.
 
     Returns the sites that got something to do. An answer that another process has got already is
     used, so a message waits for DNS only where nobody knows; then it waits alone.
     """
-    rows = list(Message.objects.filter(pk__in=[pk for claim in taken for pk in claim.messages], status__in=WAITING))
-    domains = {row.recipient.rpartition("@")[2] for row in rows}
-    sites = {destination.domain: destination.site for destination in known(domains)}
-    found = lookups.find(domains - sites.keys())
-    fresh = {domain: answer for domain, (answer, _) in found.items()}
-    policies = {domain: policy for domain, (_, policy) in found.items() if policy}
-    return _sort(taken, rows, Answers(sites, fresh, policies), stream=stream, now=timezone.now())
+    ids = [pk for claim in taken for pk in claim.messages]
+    unknown = executed(UNKNOWN, {"ids": ids, "via": _via(), "now": timezone.now()})
+    return _sort(taken, lookups.find({domain for (domain,) in unknown}), stream=stream, now=timezone.now())
 
 
 @transaction.atomic
-def _sort(taken: list[claims.Claim], rows: list[Message], answers: Answers, *, stream: str, now: datetime) -> set[str]:
-    rows = _still_ours(taken, rows)
-    _remember(answers.fresh, now=now)
-    strict_transport.remember(answers.policies)
+def _sort(taken: list[claims.Claim], found: Mapping[str, Found], *, stream: str, now: datetime) -> set[str]:
+    ids = _still_ours(taken)
+    answers = {domain: answer for domain, (answer, _) in found.items()}
+    _remember(answers, now=now)
+    strict_transport.remember({domain: policy for domain, (_, policy) in found.items() if policy})
     lanes: dict[tuple[str, datetime, int | None], list[int]] = {}
-    outcomes = []
-    for row in rows:
-        answer = answers.of(row.recipient.rpartition("@")[2])
-        if isinstance(answer, str):
-            lanes.setdefault((answer, now, row.batch_id), []).append(row.pk)
-            continue
-        if answer is None:
-            lanes.setdefault((UNROUTED, now + ASK_AGAIN_AFTER, row.batch_id), []).append(row.pk)
-            continue
-        outcome = _failed(row, answer, stream=stream, now=now)
-        outcomes.append(outcome)
-        if outcome.next_attempt_at:
-            lanes.setdefault((UNROUTED, outcome.next_attempt_at, row.batch_id), []).append(row.pk)
-    ledger.record(outcomes)
+    for site, batch_id, some in executed(SORTED, {"ids": ids, "via": _via(), "now": now}):
+        if site is not None:
+            lanes[site, now, batch_id] = some
+        else:
+            _wait_or_end(some, answers, lanes, stream=stream, now=now)
     Chunk.objects.bulk_create(
-        Chunk(stream=stream, site=site, batch_id=batch_id, messages=ids[at : at + CHUNK_SIZE], due_at=due_at)
-        for (site, due_at, batch_id), ids in lanes.items()
-        for at in range(0, len(ids), CHUNK_SIZE)
+        Chunk(stream=stream, site=site, batch_id=batch_id, messages=some[at : at + CHUNK_SIZE], due_at=due_at)
+        for (site, due_at, batch_id), some in lanes.items()
+        for at in range(0, len(some), CHUNK_SIZE)
     )
     return {site for site, due_at, _ in lanes if due_at == now}
 
 
-def _still_ours(taken: list[claims.Claim], rows: list[Message]) -> list[Message]:
+def _wait_or_end(
+    ids: list[int],
+    answers: Mapping[str, Answer],
+    lanes: dict[tuple[str, datetime, int | None], list[int]],
+    *,
+    stream: str,
+    now: datetime,
+) -> None:
+    """Put messages of one batch without a site back to be looked up again, or note that there is none."""
+    outcomes = []
+    for row in Message.objects.filter(pk__in=ids).order_by("pk"):
+        answer = answers.get(row.recipient.rpartition("@")[2])
+        due_at: datetime | None = now + ASK_AGAIN_AFTER
+        if isinstance(answer, (NoSuchDomain, DnsUnavailable)):
+            outcomes.append(_failed(row, answer, stream=stream, now=now))
+            retry = outcomes[-1].next_attempt_at
+            due_at = retry and retries.together(retry, stream=stream)
+        if due_at:
+            lanes.setdefault((UNROUTED, due_at, row.batch_id), []).append(row.pk)
+    ledger.record(outcomes)
+
+
+def _still_ours(taken: list[claims.Claim]) -> list[int]:
     """Drop the chunks, whose messages move elsewhere; return the messages they still had.
 
     A chunk that lost its lease is another's business; a canceled one is empty by now.
@@ -140,11 +149,10 @@ def _still_ours(taken: list[claims.Claim], rows: list[Message]) -> list[Message]
         if chunk.fence == fences[chunk.pk]
     ]
     Chunk.objects.filter(pk__in=[chunk.pk for chunk in chunks]).delete()
-    left = {pk for chunk in chunks for pk in chunk.messages}
-    return [row for row in rows if row.pk in left]
+    return [pk for chunk in chunks for pk in chunk.messages]
 
 
-def _remember(answers: dict[str, Answer], *, now: datetime) -> None:
+def _remember(answers: Mapping[str, Answer], *, now: datetime) -> None:
     Destination.objects.bulk_create(
         (
             Destination(
@@ -169,7 +177,7 @@ def _failed(row: Message, problem: NoSuchDomain | DnsUnavailable, *, stream: str
     retry = None
     status = Status.BOUNCED
     if isinstance(problem, DnsUnavailable):
-        retry = next_attempt(
+        retry = retries.next_attempt(
             stream=stream, attempts=row.attempts + 1, accepted_at=row.created_at, now=now, chance=CHANCE
         )
         status = Status.DEFERRED if retry else Status.FAILED

@@ -14,7 +14,7 @@ from mailpush.sandbox.sink import Sink
 from senders.models import Stream
 from sending.delivery import courtesy, engine, hands, shaping
 from sending.delivery.desk import Desk
-from sending.delivery.lanes import PER_CONNECTION, Lane
+from sending.delivery.lanes import Lane
 from sending.delivery.sites import Limits
 from sending.models import Chunk, Gate, Message, Provider, Status, Turn
 from sending.models import Lane as LaneRow
@@ -220,7 +220,7 @@ def test_window_stays_between_what_connections_need_and_what_there_is(hands_of, 
     for settled, deferred in hands_of:
         lane.fit(settled, deferred, most=400)
 
-        assert connections * PER_CONNECTION <= lane.window <= max(400, connections * PER_CONNECTION)
+        assert connections <= lane.window <= max(400, connections)
 
 
 def test_window_grows_while_mails_settle_and_shrinks_while_they_are_put_off():
@@ -232,4 +232,4 @@ def test_window_grows_while_mails_settle_and_shrinks_while_they_are_put_off():
     for _ in range(6):
         lane.fit(0, lane.window, most=400)
 
-    assert (grown, lane.window) == (400, 20)
+    assert (grown, lane.window) == (400, 10)

@@ -42,8 +42,10 @@ def run(recipients: int, processes: str, rounds: int, scenario: str, *, peers: b
     """Measure batches to servers that take everything and beside the peers, or one of the other scenarios."""
     if scenario == "plain":
         return _plain(recipients, processes, rounds, peers=peers)
-    chosen = {"smart": scenarios.smart, "fair": scenarios.fair, "trigger": scenarios.trigger}[scenario]
-    return chosen(recipients, max(numbers(processes)))
+    most = max(numbers(processes))
+    if scenario == "fair":
+        return scenarios.fair(recipients, most, rounds)
+    return {"smart": scenarios.smart, "trigger": scenarios.trigger}[scenario](recipients, most)
 
 
 def _plain(recipients: int, processes: str, rounds: int, *, peers: bool | None) -> Measured:

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from statistics import median
 
 from django.db.models import Sum
 from django.utils import timezone
@@ -16,9 +17,11 @@ from mailpush.runtime.benchmarks.measured import Measured
 from mailpush.runtime.benchmarks.outside import Sink, world
 from mailpush.runtime.benchmarks.processes import cpu_seconds, database_pids
 from mailpush.runtime.smartsink.fates import Fate
-from mailpush.runtime.smartsink.servers import DISTANT, HEALTHY, PROVIDERS, UNPLEASANT
+from mailpush.runtime.smartsink.servers import DISTANT, HEALTHY, PROVIDERS, UNPLEASANT, Server
+from recipients.models import RecipientList
+from sending import expansion
 from sending.acceptance import Addressee
-from sending.models import Batch, Event, Message, Status
+from sending.models import Batch, Event, Lane, Message, Status
 from sending.services import batches, sends
 from sending.services.inline import Body
 
@@ -143,22 +146,19 @@ def _seconds_of(codes: Collection[int]) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast a healthy server gets its mail, alone and with difficult ones beside it."""
+    """Mails per second that a server gets, alone and with difficult ones beside it, in the median of the rounds."""
 
     alone: float
     beside: float
-
-    @property
-    def ratio(self) -> float:
-        return self.beside / self.alone
+    ratio: float
 
 
-def fair(recipients: int, processes: int) -> Measured:
+def fair(recipients: int, processes: int, rounds: int) -> Measured:
     """Compare what a healthy server gets with what it gets while as many mails wait for each of the difficult ones."""
     with world(smart=True) as sink:
         sender = customer()
-        near = _pace(sender, sink, recipients, HEALTHY.domain, processes)
-        distant = _pace(sender, sink, recipients // DISTANT_SHARE, DISTANT.domain, processes)
+        near = _pace(sender, sink, HEALTHY, recipients, processes, rounds)
+        distant = _pace(sender, sink, DISTANT, recipients // DISTANT_SHARE, processes, rounds)
     others = ", ".join(server.manner for server in UNPLEASANT)
     return Measured(
         {
@@ -171,39 +171,53 @@ def fair(recipients: int, processes: int) -> Measured:
             "distant_ratio": round(distant.ratio, 3),
         },
         [
-            f"{processes} delivery processes. Beside the healthy server wait as many mails each for others: {others}.",
+            f"{processes} delivery processes; medians of {rounds} rounds, alone and beside in turns.",
+            f"Beside the healthy server wait as many mails each for others: {others}.",
             "The near server is bounded by this machine's processors, which greylisted tries use, too.",
             f"The distant one, {DISTANT.round_trip * 1000:.0f} ms away, is bounded by its connections.",
         ],
     )
 
 
-def _pace(sender: Customer, sink: Sink, count: int, domain: str, processes: int) -> Pace:
-    alone = _rate(sender, sink, count, domain, processes, beside=())
-    return Pace(alone, _rate(sender, sink, count, domain, processes, beside=[each.domain for each in UNPLEASANT]))
+def _pace(sender: Customer, sink: Sink, server: Server, count: int, processes: int, rounds: int) -> Pace:
+    """Measure alone and beside in turns, every other round the other way about: machines grow slower and faster."""
+    readers = make_list(sender.account, count, name=server.domain, places=[server.domain])
+    places = [each.domain for each in UNPLEASANT]
+    others = make_list(sender.account, count * len(places), name=f"beside-{server.domain}", places=places)
+    alone: list[float] = []
+    beside: list[float] = []
+    for number in range(rounds):
+        for found, crowd in ((alone, None), (beside, others))[:: 1 if number % 2 == 0 else -1]:
+            found.append(_rate(sender, sink, server, readers, processes, beside=crowd))
+    return Pace(median(alone), median(beside), median(b / a for a, b in zip(alone, beside, strict=True)))
 
 
 def _rate(
-    sender: Customer, sink: Sink, count: int, domain: str, processes: int, *, beside: list[str] | tuple[()]
+    sender: Customer,
+    sink: Sink,
+    server: Server,
+    readers: RecipientList,
+    processes: int,
+    *,
+    beside: RecipientList | None,
 ) -> float:
     """Return mails per second that the server gets, the others' mails having been ordered before."""
-    name = f"{domain}-{len(beside)}"
-    readers = make_list(sender.account, count, name=name, places=[domain])
+    Lane.objects.all().delete()  # nobody knows yet how they are
     ordered: list[Batch] = []
     with workers(processes):
         if beside:
-            others = make_list(sender.account, count * len(beside), name=f"beside-{domain}", places=beside)
-            ordered.append(press_send(sender, others))
+            ordered.append(press_send(sender, beside))
             while ordered[0].status == Batch.Status.PREPARING:
                 time.sleep(POLL)
                 ordered[0].refresh_from_db()
         sink.expect()
         ordered.append(press_send(sender, readers))
         begun = time.perf_counter()
-        sink.wait_for(count, domain, within=WITHIN)
-        rate = count / (time.perf_counter() - begun)
+        sink.wait_for(readers.count, server.domain, within=WITHIN)
+        rate = readers.count / (time.perf_counter() - begun)
     for batch in ordered:
         batch.refresh_from_db()
         if not batch.is_over:
             batches.cancel(batch, by=sender.actor, now=batch.created_at)
+            expansion.withdraw(batch.pk, now=timezone.now())
     return rate

@@ -86,7 +86,7 @@ HEALTHY = Server("healthy.example", "127.0.0.21")
 DISTANT = Server("distant.example", "127.0.0.22", round_trip=0.05)
 UNPLEASANT = (
     Server("deaf.example", "127.0.0.31", manner=Manner.DEAF),
-    Server("silent.example", "127.0.0.32", manner=Manner.SILENT),
+    Server("mute.example", "127.0.0.32", manner=Manner.SILENT),  # the sandbox's DNS does not answer for `silent…`
     Server("busy.example", "127.0.0.33", manner=Manner.BUSY),
     Server("grey.example", "127.0.0.34", manner=Manner.GREYLISTING),
 )
