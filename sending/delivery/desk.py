@@ -5,6 +5,7 @@ the network works. In turn it writes what has come back, takes what goes next, a
 """
 
 import logging
+import math
 import queue
 import random
 import threading
@@ -17,7 +18,7 @@ from typing import TypeVar
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from sending.delivery import claims, courtesy, hands, shaping
+from sending.delivery import claims, courtesy, hands, shaping, waking
 from sending.delivery.composing import Composers
 from sending.delivery.courier import Courier
 from sending.delivery.dialing import Terms
@@ -34,8 +35,8 @@ Answer = TypeVar("Answer")
 
 WINDOW = 500  # messages out at a time, about, over all lanes; after a crash these are unknown
 RENEW_AFTER = 5.0  # seconds without anything to write until leases and shares are renewed
-LINGER = timedelta(seconds=5)  # an idle lane keeps its connections this long …
-LOOK_EVERY = timedelta(seconds=0.5)  # … and looks for more, as another process may have got the wake-up
+LINGER = timedelta(seconds=5)  # an idle lane keeps its connections this long
+LOOK_EVERY = 0.5  # seconds; a wake-up reaches one process, but the lane may have enough for all of them
 COMPLAIN_EVERY = 15.0  # seconds, while the database is away
 ASK_DATABASE_EVERY = 0.5
 STOP_WITHIN = 60.0  # seconds that outcomes are kept at the end while the database does not take them
@@ -56,6 +57,7 @@ class Desk:
         self._lane_of: dict[int, Lane] = {}  # by message with the courier
         self._inbox: queue.SimpleQueue[list[Delivery] | None] = queue.SimpleQueue()
         self._enlisted: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._looks_at = math.inf  # for lanes with something due; on the monotonic clock
         self._chance = random.Random()  # noqa: S311 - jitter
         self._stopping = threading.Event()
 
@@ -79,9 +81,12 @@ class Desk:
 
     def run(self) -> None:
         """Work until told to stop."""
+        self._looks_at = time.monotonic()
         while self._lanes or not self._stopping.is_set():
             try:
-                self._cycle(self._collect())
+                deliveries = self._collect()
+                self._look_around()
+                self._cycle(deliveries)
             except Exception:
                 # Leases run out by themselves; what was out is then unknown, which is the truth.
                 log.exception("The %s lanes of this process are given up", self.stream)
@@ -111,18 +116,21 @@ class Desk:
         if not self._lanes and not self._stopping.is_set():
             return self._inbox.get()
         now = timezone.now()
-        moments = [(self._next_look(lane) - now).total_seconds() for lane in self._lanes.values()]
+        moments = [(_next_step(lane) - now).total_seconds() for lane in self._lanes.values() if not lane.idle_since]
         try:
-            return self._inbox.get(timeout=max(min([RENEW_AFTER, *moments]), 0.001))
+            wait = min([RENEW_AFTER, self._looks_at - time.monotonic(), *moments])
+            return self._inbox.get(timeout=max(wait, 0.001))
         except queue.Empty:
             return None
 
-    def _next_look(self, lane: Lane) -> datetime:
-        """Return when something is to be done for a lane that gets no news."""
-        if lane.idle_since:
-            return lane.looked_at + LOOK_EVERY
-        asks_at = courtesy.next_question(lane)
-        return min(lane.resumes_at, asks_at) if lane.resumes_at else asks_at
+    def _look_around(self) -> None:
+        """Come to lanes that have something due, even where nobody has woken us for them."""
+        if time.monotonic() < self._looks_at:
+            return
+        self._looks_at = math.inf if self._stopping.is_set() else time.monotonic() + LOOK_EVERY
+        if not self._stopping.is_set():
+            for site in self._patiently(partial(waking.unattended, self.stream, now=timezone.now())):
+                self._enlisted.put(site)
 
     def _cycle(self, deliveries: list[Delivery]) -> None:
         now = timezone.now()
@@ -166,8 +174,6 @@ class Desk:
                 if not run.is_lost:
                     hand.wanted[run.claim] = min(room, run.left)
                     room -= hand.wanted[run.claim]
-            if lane.idle_since and hand.now - lane.looked_at >= LOOK_EVERY:
-                lane.has_more, lane.looked_at = True, hand.now  # maybe
             if room and lane.has_more:
                 hand.rooms[lane.site] = room
 
@@ -281,3 +287,9 @@ class Desk:
                     complained = now
                 connection.close()
                 time.sleep(ASK_DATABASE_EVERY)
+
+
+def _next_step(lane: Lane) -> datetime:
+    """Return when something is to be done for a lane that gets no news."""
+    asks_at = courtesy.next_question(lane)
+    return min(lane.resumes_at, asks_at) if lane.resumes_at else asks_at

@@ -52,7 +52,6 @@ class Lane:
     asked_at: datetime = NEVER
     suspended_until: datetime | None = None
     has_more: bool = True  # the last claim took all there was room for
-    looked_at: datetime = NEVER  # for chunks to claim
     idle_since: datetime | None = None
 
     @property

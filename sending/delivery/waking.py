@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
+from sending.statements import executed
+
 # A wake-up that nobody has taken by then is taken for lost with its broker.
 WAKE_UP_LASTS = timedelta(seconds=10)
 
@@ -20,6 +22,16 @@ WHERE (lane.dispatched_at IS NULL OR lane.dispatched_at < %(lost)s)
 RETURNING stream, site
 """
 
+UNATTENDED = """
+SELECT DISTINCT c.site FROM sending_chunk c
+LEFT JOIN sending_batch b ON b.id = c.batch_id
+LEFT JOIN sending_lane lane ON lane.stream = c.stream AND lane.site = c.site
+WHERE c.stream = %(stream)s::text AND c.site <> '' AND c.due_at <= %(now)s::timestamptz
+  AND (c.leased_until IS NULL OR c.leased_until < %(now)s::timestamptz)
+  AND (b.status IS NULL OR b.status NOT IN ('paused', 'canceled'))
+  AND (lane.suspended_until IS NULL OR lane.suspended_until <= %(now)s::timestamptz)
+"""
+
 ARRIVED = """
 INSERT INTO sending_lane AS lane (stream, site, reason)
 SELECT %(stream)s, site, '' FROM unnest(%(sites)s::text[]) AS site ORDER BY site
@@ -33,6 +45,11 @@ def due_lanes(*, now: datetime) -> list[tuple[str, str]]:
     with connection.cursor() as cursor:
         cursor.execute(DISPATCH, {"now": now, "lost": now - WAKE_UP_LASTS})
         return [(stream, site) for stream, site in cursor.fetchall()]
+
+
+def unattended(stream: str, *, now: datetime) -> list[str]:
+    """Return the sites of lanes that have something due which nobody has taken."""
+    return [site for (site,) in executed(UNATTENDED, {"stream": stream, "now": now})]
 
 
 def arrived(stream: str, sites: Collection[str], *, now: datetime) -> set[str]:
