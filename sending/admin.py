@@ -236,7 +236,7 @@ class BatchAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     list_select_related = ["account"]
     search_fields = ["list_name", "template_name", "account__name", "sender__address"]
     ordering = ["-created_at"]
-    exclude = ["content", "order_key", "last_recipient", "end_recipient", "claimed_until"]
+    exclude = ["content", "order_key", "claimed_until"]
     show_full_result_count = False
     actions = ["pause", "resume", "cancel"]
 

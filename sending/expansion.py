@@ -1,21 +1,21 @@
 """From a list to messages: the audience of a batch is frozen into rows, slice by slice.
 
-Every slice is one statement and one transaction with its place in the list, so a crash repeats nothing
-and skips nothing. Mails begin to leave with the first slice.
+Every slice is one statement, in one transaction with the row that stands for it, so a crash repeats nothing and
+skips nothing, and any number of workers take slices side by side: a statement uses one processor of the database.
+Mails begin to leave with the first slice.
 """
 
 import logging
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Max, Q
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import quotas
-from recipients.models import Recipient
 from sending import audience, ledger
-from sending.models import Batch, Chunk, Status
+from sending.models import Batch, Chunk, Slice, Status
 from sending.models.queue import CHUNK_SIZE
 
 log = logging.getLogger(__name__)
@@ -23,11 +23,20 @@ log = logging.getLogger(__name__)
 SLICE = 10_000  # recipients a transaction
 LEASE = timedelta(minutes=2)  # longer than any slice takes
 
+CUT = """
+INSERT INTO sending_slice (batch_id, after, last)
+SELECT %(batch)s, COALESCE(lag(max(id)) OVER (ORDER BY max(id)), 0), max(id)
+FROM (
+    SELECT id, (row_number() OVER (ORDER BY id) - 1) / %(size)s AS number
+    FROM recipients_recipient WHERE list_id = %(list)s
+) numbered
+GROUP BY number
+"""
+
 EXPAND = """
 WITH slice AS (
     SELECT id, address, variables FROM recipients_recipient
-    WHERE list_id = %(list)s AND id > %(after)s AND id <= %(end)s {unhandled}
-    ORDER BY id LIMIT %(slice)s
+    WHERE list_id = %(list)s AND id > %(after)s AND id <= %(last)s {unhandled}
 ), message AS (
     INSERT INTO sending_message (account_id, content_id, batch_id, recipient, variables, status, day, finished_at)
     SELECT %(account)s, %(content)s, %(batch)s, s.address, s.variables, s.status, %(day)s,
@@ -55,8 +64,7 @@ WITH slice AS (
     ) placed
     GROUP BY site, slot
 )
-SELECT (SELECT max(id) FROM slice),
-       (SELECT count(*) FROM message WHERE status = 'queued'),
+SELECT (SELECT count(*) FROM message WHERE status = 'queued'),
        (SELECT count(*) FROM message WHERE status = 'suppressed')
 """
 
@@ -74,20 +82,21 @@ UNHANDLED = f"""
 
 @transaction.atomic
 def start(batch: Batch, *, now: datetime) -> None:
-    """Spend the quota and fix the end of the audience; the batch is then prepared by `expand`.
+    """Spend the quota and cut the audience into slices; the batch is then prepared by `expand`.
 
     :raises QuotaSpent: the account may not send that many; the batch stays as it was.
     """
     assert batch.list
     batch.requested = audience.of(batch).count()
-    batch.end_recipient = Recipient.objects.filter(list=batch.list).aggregate(end=Max("pk"))["end"] or 0
     batch.day = quotas.spend(batch.account, batch.requested, now=now)
     batch.status = Batch.Status.PREPARING
     batch.started_at = now
     batch.save()
+    with connection.cursor() as cursor:
+        cursor.execute(CUT, {"batch": batch.pk, "list": batch.list_id, "size": SLICE})
 
 
-def start_scheduled(*, now: datetime) -> list[int]:
+def start_scheduled(*, now: datetime) -> list[Batch]:
     """Start the batches whose time has come; one that may not be sent any more says why and is canceled."""
     started = []
     for pk in Batch.objects.filter(status=Batch.Status.SCHEDULED, scheduled_at__lte=now).values_list("pk", flat=True):
@@ -98,7 +107,7 @@ def start_scheduled(*, now: datetime) -> list[int]:
             if batch and (problem := _start_or_say(batch, now=now)):
                 Batch.objects.filter(pk=pk).update(status=Batch.Status.CANCELED, problem=problem, finished_at=now)
             elif batch:
-                started.append(pk)
+                started.append(batch)
     return started
 
 
@@ -114,47 +123,46 @@ def _start_or_say(batch: Batch, *, now: datetime) -> str:
     return ""
 
 
-def due(*, now: datetime) -> list[int]:
-    """Return the batches that wait to be prepared, those of a dead worker included."""
+def due(*, now: datetime) -> list[Batch]:
+    """Return the batches that wait to be prepared and that nobody has worked on lately; they count as taken now."""
     free = Q(claimed_until=None) | Q(claimed_until__lt=now)
-    return list(Batch.objects.filter(free, status=Batch.Status.PREPARING).values_list("pk", flat=True))
+    found = list(Batch.objects.filter(free, status=Batch.Status.PREPARING))
+    Batch.objects.filter(pk__in=[batch.pk for batch in found]).update(claimed_until=now + LEASE)
+    return found
 
 
 def expand(batch_id: int) -> bool:
-    """Prepare a batch to its end; return False where another worker does or it is not to be prepared."""
-    now = timezone.now()
-    free = Q(claimed_until=None) | Q(claimed_until__lt=now)
-    waiting = Batch.objects.filter(free, pk=batch_id, status=Batch.Status.PREPARING)
-    if not waiting.update(claimed_until=now + LEASE):
+    """Prepare a batch as long as there is a slice that nobody has; return False where it is not to be prepared."""
+    preparing = Batch.objects.filter(pk=batch_id, status=Batch.Status.PREPARING)
+    if not preparing.update(claimed_until=timezone.now() + LEASE):
         return False
-    while _slice(batch_id, now=timezone.now()):
+    while _expand_one(batch_id, now=timezone.now()):
         pass
+    _complete(batch_id, now=timezone.now())
     return True
 
 
 @transaction.atomic
-def _slice(batch_id: int, *, now: datetime) -> bool:
-    """Turn the next slice into messages and chunks; return whether there may be more."""
-    batch = (
-        Batch.objects.select_for_update(of=("self",))
-        .select_related("content__sender__domain")
-        .filter(pk=batch_id, status=Batch.Status.PREPARING)
-        .first()
-    )
-    if batch is None:  # canceled meanwhile
+def _expand_one(batch_id: int, *, now: datetime) -> bool:
+    """Turn a slice into messages and chunks; return False where there is none to take."""
+    free = Slice.objects.select_for_update(skip_locked=True).filter(batch_id=batch_id)
+    taken = free.order_by("after").first()
+    if taken is None:
         return False
-    last, queued, suppressed = _insert(batch, now=now)
-    if last is None:
-        _complete(batch, now=now)
+    batch = Batch.objects.select_related("content__sender__domain").get(pk=batch_id)
+    queued, suppressed = _insert(batch, taken, now=now)
+    taken.delete()
+    if not Batch.objects.filter(pk=batch_id, status=Batch.Status.PREPARING).update(claimed_until=now + LEASE):
+        transaction.set_rollback(True)  # canceled meanwhile
         return False
-    Batch.objects.filter(pk=batch_id).update(last_recipient=last, claimed_until=now + LEASE)
     assert batch.day  # set by `start`
     numbers = {Status.QUEUED: queued, Status.SUPPRESSED: suppressed}
     ledger.accept(batch.content, numbers, batch_id=batch_id, day=batch.day, now=now)
     return True
 
 
-def _insert(batch: Batch, *, now: datetime) -> tuple[int | None, int, int]:
+def _insert(batch: Batch, taken: Slice, *, now: datetime) -> tuple[int, int]:
+    """Return how many messages are queued and how many are suppressed."""
     sender = batch.content.sender
     with connection.cursor() as cursor:
         cursor.execute(
@@ -162,9 +170,8 @@ def _insert(batch: Batch, *, now: datetime) -> tuple[int | None, int, int]:
             {
                 "first": batch.first_id,
                 "list": batch.list_id,
-                "after": batch.last_recipient,
-                "end": batch.end_recipient,
-                "slice": SLICE,
+                "after": taken.after,
+                "last": taken.last,
                 "chunk": CHUNK_SIZE,
                 "account": batch.account_id,
                 "content": batch.content_id,
@@ -175,13 +182,18 @@ def _insert(batch: Batch, *, now: datetime) -> tuple[int | None, int, int]:
                 "now": now,
             },
         )
-        last, queued, suppressed = cursor.fetchone()
-    return last, queued, suppressed
+        queued, suppressed = cursor.fetchone()
+    return queued, suppressed
 
 
-def _complete(batch: Batch, *, now: datetime) -> None:
-    Batch.objects.filter(pk=batch.pk).update(status=Batch.Status.SENDING, claimed_until=None)
-    ledger.finish_batches([batch.pk], now=now)
+@transaction.atomic
+def _complete(batch_id: int, *, now: datetime) -> None:
+    """End the preparation, unless another worker still has a slice: then that one will."""
+    batch = Batch.objects.select_for_update().filter(pk=batch_id, status=Batch.Status.PREPARING).first()
+    if batch is None or batch.slices.exists():
+        return
+    Batch.objects.filter(pk=batch_id).update(status=Batch.Status.SENDING, claimed_until=None)
+    ledger.finish_batches([batch_id], now=now)
     give_back(batch)
 
 
@@ -195,6 +207,7 @@ def give_back(batch: Batch) -> None:
 
 def withdraw(batch_id: int, *, now: datetime) -> None:
     """Cancel what a canceled batch still has in the queue; what is on the network ends by itself."""
+    Slice.objects.filter(batch_id=batch_id, batch__status=Batch.Status.CANCELED).delete()
     while _withdraw_chunk(batch_id, now=now):
         pass
 

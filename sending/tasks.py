@@ -9,8 +9,10 @@ from django.utils import timezone
 
 from sending import acceptance, checks, expansion, hygiene, returns
 from sending.delivery import engine, waking
+from sending.models import Batch
 from sending.webhooks import reading, running
 
+PREPARED_BY = 2  # workers a batch: the others have more to do
 SITES_AT_ONCE = 50  # lanes in one wake-up: small mailings go to thousands of sites
 
 
@@ -41,10 +43,16 @@ def deliver_lanes(*, stream: str, sites: list[str]) -> None:
 def start_due_batches() -> None:
     """Start scheduled batches, and take up what a dead worker or a lost wake-up has left."""
     now = timezone.now()
-    for batch_id in (*expansion.start_scheduled(now=now), *expansion.due(now=now)):
-        expand_batch.delay(batch_id=batch_id)
+    for batch in (*expansion.start_scheduled(now=now), *expansion.due(now=now)):
+        prepare(batch)
     for batch_id in expansion.canceled_with_chunks():
         withdraw_batch.delay(batch_id=batch_id)
+
+
+def prepare(batch: Batch) -> None:
+    """Send workers to turn the batch's list into messages."""
+    for _ in range(min(PREPARED_BY, 1 + batch.requested // expansion.SLICE)):
+        expand_batch.delay(batch_id=batch.pk)
 
 
 @shared_task

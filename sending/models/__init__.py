@@ -2,7 +2,7 @@
 
 from sending.models.acceptance import Acceptance
 from sending.models.address_file import AddressFile
-from sending.models.batch import Batch
+from sending.models.batch import Batch, Slice
 from sending.models.content import AddressType, Content
 from sending.models.event import Event
 from sending.models.feedback import Feedback
@@ -31,6 +31,7 @@ __all__ = [
     "Provider",
     "ReplyRule",
     "Returned",
+    "Slice",
     "Status",
     "StrictTransport",
     "Turn",

@@ -66,10 +66,7 @@ class Batch(models.Model):
     problem = models.TextField(blank=True)  # why it was not started
     finished_at = models.DateTimeField(null=True)
 
-    # Preparation: how far the list has been read, and where it ends for this batch.
-    last_recipient = models.BigIntegerField(default=0)
-    end_recipient = models.BigIntegerField(null=True)
-    claimed_until = models.DateTimeField(null=True)
+    claimed_until = models.DateTimeField(null=True)  # workers prepare it, and have said so lately
 
     requested = models.PositiveIntegerField(default=0)  # the list's count when it was ordered
     total = models.PositiveIntegerField(default=0)
@@ -136,3 +133,14 @@ class Batch(models.Model):
         """Percent of the audience with a final answer, 0–100."""
         expected = max(self.total, self.requested)
         return 100 * self.finished // expected if expected else 0
+
+
+class Slice(models.Model):
+    """A part of a batch's audience that is not messages yet: the recipients of its list above `after`, up to `last`."""
+
+    batch = models.ForeignKey(Batch, models.CASCADE, related_name="slices")
+    after = models.BigIntegerField()
+    last = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.after} to {self.last} for {self.batch_id}"

@@ -128,7 +128,7 @@ def _place(wanted: Order, *, by: Actor, now: datetime) -> Batch:
     audit.record("batch.created", by=by, target=batch, batch=batch.pk, content_hash=version.content_hash)
     if wanted.at is None:
         expansion.start(batch, now=now)
-        transaction.on_commit(lambda: tasks.expand_batch.delay(batch_id=batch.pk), robust=True)
+        transaction.on_commit(lambda: tasks.prepare(batch), robust=True)
     return batch
 
 

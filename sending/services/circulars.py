@@ -100,5 +100,5 @@ def _order(content: Content, *, audience: RecipientList, key: UUID | None, by: A
     )
     audit.record("batch.created", by=by, target=batch, batch=batch.pk)
     expansion.start(batch, now=now)
-    transaction.on_commit(lambda: tasks.expand_batch.delay(batch_id=batch.pk), robust=True)
+    transaction.on_commit(lambda: tasks.prepare(batch), robust=True)
     return batch

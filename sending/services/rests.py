@@ -78,5 +78,5 @@ def _repeat(batch: Batch, *, first: Batch, requested: int, at: datetime | None, 
     audit.record("batch.sent_to_rest", by=by, target=again, batch=again.pk, rest_of=first.pk)
     if at is None:
         expansion.start(again, now=now)
-        transaction.on_commit(lambda: tasks.expand_batch.delay(batch_id=again.pk), robust=True)
+        transaction.on_commit(lambda: tasks.prepare(again), robust=True)
     return again

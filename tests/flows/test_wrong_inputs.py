@@ -387,7 +387,7 @@ def test_order_without_a_broker_is_kept_and_taken_up_later(owner_client, things,
 
     batch = Batch.objects.get()
     assert answer.url == reverse("sending:batch", args=[batch.pk])
-    assert list(expansion.due(now=timezone.now() + timedelta(minutes=1))) == [batch.pk]
+    assert expansion.due(now=timezone.now() + timedelta(minutes=1)) == [batch]
     expansion.expand(batch.pk)
     assert Message.objects.filter(batch=batch).count() == 3
 

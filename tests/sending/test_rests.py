@@ -116,7 +116,7 @@ def test_it_can_be_scheduled(batch, actor):
     again = rests.send(batch, at=at, by=actor, now=timezone.now())
 
     assert (again.status, again.scheduled_at) == ("scheduled", at)
-    assert expansion.start_scheduled(now=at + timedelta(seconds=1)) == [again.pk]
+    assert expansion.start_scheduled(now=at + timedelta(seconds=1)) == [again]
     again.refresh_from_db()
     assert again.requested == audience.of(again).count() == 4
 
