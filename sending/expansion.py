@@ -53,19 +53,17 @@ WITH slice AS (
     RETURNING id, recipient, status
 ), chunk AS (
     INSERT INTO sending_chunk (stream, site, batch_id, messages, due_at)
-    SELECT 'batch', site, %(batch)s, array_agg(id ORDER BY id), %(now)s
+    SELECT 'batch', site, %(batch)s, ids[start : start + %(chunk)s - 1], %(now)s
     FROM (
-        SELECT m.id, COALESCE(d.site, '') AS site,
-               (row_number() OVER (PARTITION BY COALESCE(d.site, '') ORDER BY m.id) - 1) / %(chunk)s AS slot
+        SELECT COALESCE(d.site, '') AS site, array_agg(m.id) AS ids
         FROM message m
         LEFT JOIN sending_destination d
                ON d.domain = split_part(m.recipient, '@', -1) AND d.expires_at > %(now)s
         WHERE m.status = 'queued'
-    ) placed
-    GROUP BY site, slot
+        GROUP BY d.site
+    ) lane, generate_series(1, cardinality(ids), %(chunk)s) AS start
 )
-SELECT (SELECT count(*) FROM message WHERE status = 'queued'),
-       (SELECT count(*) FROM message WHERE status = 'suppressed')
+SELECT count(*) FILTER (WHERE status = 'queued'), count(*) FILTER (WHERE status = 'suppressed') FROM message
 """
 
 
