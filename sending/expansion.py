@@ -55,12 +55,12 @@ WITH slice AS (
     INSERT INTO sending_chunk (stream, site, batch_id, messages, due_at)
     SELECT 'batch', site, %(batch)s, ids[start : start + %(chunk)s - 1], %(now)s
     FROM (
-        SELECT COALESCE(d.site, '') AS site, array_agg(m.id) AS ids
+        SELECT COALESCE(d.site, '') AS site, array_agg(m.id ORDER BY m.id) AS ids
         FROM message m
         LEFT JOIN sending_destination d
                ON d.domain = split_part(m.recipient, '@', -1) AND d.expires_at > %(now)s
         WHERE m.status = 'queued'
-        GROUP BY d.site
+        GROUP BY 1
     ) lane, generate_series(1, cardinality(ids), %(chunk)s) AS start
 )
 SELECT count(*) FILTER (WHERE status = 'queued'), count(*) FILTER (WHERE status = 'suppressed') FROM message
