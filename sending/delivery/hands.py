@@ -14,7 +14,7 @@ from django.utils import timezone
 from mailpush.mail.mx import Route
 from recipients import suppression
 from sending import ledger
-from sending.delivery import claims, retries, routing
+from sending.delivery import claims, routing
 from sending.delivery.composing import Composers
 from sending.delivery.lanes import Run
 from sending.delivery.parcels import QueuedMessage
@@ -65,7 +65,7 @@ def _queue_again(moves: Iterable[ledger.Move], hand: Hand) -> None:
     for site, outcomes in hand.outcomes.items():
         for outcome in outcomes:
             if outcome.next_attempt_at and outcome.message_id in batches:
-                key = site, batches[outcome.message_id], retries.together(outcome.next_attempt_at, stream=hand.stream)
+                key = site, batches[outcome.message_id], outcome.next_attempt_at
                 again.setdefault(key, []).append(outcome.message_id)
     if not again:
         return

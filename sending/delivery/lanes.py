@@ -9,7 +9,8 @@ from sending.delivery.claims import Claim
 from sending.delivery.parcels import Composer, Parcel, QueuedMessage
 from sending.delivery.sites import Limits
 
-GROWTH = 2  # of the window, while what went out comes back
+GROWTH = 2  # of the window, while what went out comes back …
+ENOUGH = 8  # … and times what comes back between two hands: more gains nothing and would be unknown after a crash
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -82,6 +83,6 @@ class Lane:
         """
         if settled * GROWTH >= self.window:
             self.window *= GROWTH
-        elif deferred > settled:
+        elif deferred > settled or 0 < settled * ENOUGH < self.window:
             self.window //= GROWTH
         self.window = max(min(self.window, most), self.limits.connections)

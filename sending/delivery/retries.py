@@ -17,7 +17,7 @@ GIVE_UP_AFTER: dict[str, timedelta] = {
     Stream.TRIGGER: timedelta(hours=4),
     Stream.BATCH: timedelta(hours=48),
 }
-# Retries that are due about together share a chunk.
+# Up: retries that are due together share a chunk.
 ROUNDED_TO: dict[str, timedelta] = {Stream.TRIGGER: timedelta(seconds=10), Stream.BATCH: MINUTE}
 JITTER = 0.2  # of the wait, so that what failed together does not come back together
 
@@ -27,17 +27,12 @@ def next_attempt(
 ) -> datetime | None:
     """Return when to try again after `attempts` tries (≥ 1), or None when it is time to give up.
 
-    The last try falls on the end of the span rather than being skipped.
+    The last try falls just behind the end of the span rather than being skipped.
     """
     end = accepted_at + GIVE_UP_AFTER[stream]
     if now >= end:
         return None
     waits = WAITS[stream]
     wait = waits[min(attempts, len(waits)) - 1]
-    return min(now + wait * (1 + JITTER * chance.random()), end)
-
-
-def together(moment: datetime, *, stream: str) -> datetime:
-    """Return when all that is due about at `moment` is tried: a little later."""
-    step = ROUNDED_TO[stream]
-    return moment + step - (moment - datetime.min.replace(tzinfo=moment.tzinfo)) % step
+    moment = min(now + wait * (1 + JITTER * chance.random()), end)
+    return moment + (datetime.min.replace(tzinfo=moment.tzinfo) - moment) % ROUNDED_TO[stream]

@@ -20,8 +20,9 @@ from mailpush.mail.mx import DnsUnavailable, MxHost, NoSuchDomain, Route, site_o
 from mailpush.mail.replies import Failure
 from mailpush.mail.tls import TlsDemand
 from sending import ledger
-from sending.delivery import claims, relays, retries, shaping, strict_transport
+from sending.delivery import claims, relays, shaping, strict_transport
 from sending.delivery.lookups import Answer, Found, Lookups
+from sending.delivery.retries import next_attempt
 from sending.models import UNROUTED, Chunk, Destination, Message, Status
 from sending.models.queue import CHUNK_SIZE
 from sending.statements import executed
@@ -106,7 +107,8 @@ def _sort(taken: list[claims.Claim], found: Mapping[str, Found], *, stream: str,
         if site is not None:
             lanes[site, now, batch_id] = some
         else:
-            _wait_or_end(some, answers, lanes, stream=stream, now=now)
+            waiting = _without_site(some, answers, stream=stream, now=now)
+            lanes |= {(UNROUTED, due_at, batch_id): these for due_at, these in waiting.items()}
     Chunk.objects.bulk_create(
         Chunk(stream=stream, site=site, batch_id=batch_id, messages=some[at : at + CHUNK_SIZE], due_at=due_at)
         for (site, due_at, batch_id), some in lanes.items()
@@ -115,26 +117,22 @@ def _sort(taken: list[claims.Claim], found: Mapping[str, Found], *, stream: str,
     return {site for site, due_at, _ in lanes if due_at == now}
 
 
-def _wait_or_end(
-    ids: list[int],
-    answers: Mapping[str, Answer],
-    lanes: dict[tuple[str, datetime, int | None], list[int]],
-    *,
-    stream: str,
-    now: datetime,
-) -> None:
-    """Put messages of one batch without a site back to be looked up again, or note that there is none."""
+def _without_site(
+    ids: list[int], answers: Mapping[str, Answer], *, stream: str, now: datetime
+) -> dict[datetime, list[int]]:
+    """Return when which messages are to be looked up again; note of the others that they have nowhere to go."""
+    waiting: dict[datetime, list[int]] = {}
     outcomes = []
     for row in Message.objects.filter(pk__in=ids).order_by("pk"):
         answer = answers.get(row.recipient.rpartition("@")[2])
         due_at: datetime | None = now + ASK_AGAIN_AFTER
         if isinstance(answer, (NoSuchDomain, DnsUnavailable)):
             outcomes.append(_failed(row, answer, stream=stream, now=now))
-            retry = outcomes[-1].next_attempt_at
-            due_at = retry and retries.together(retry, stream=stream)
+            due_at = outcomes[-1].next_attempt_at
         if due_at:
-            lanes.setdefault((UNROUTED, due_at, row.batch_id), []).append(row.pk)
+            waiting.setdefault(due_at, []).append(row.pk)
     ledger.record(outcomes)
+    return waiting
 
 
 def _still_ours(taken: list[claims.Claim]) -> list[int]:
@@ -177,7 +175,7 @@ def _failed(row: Message, problem: NoSuchDomain | DnsUnavailable, *, stream: str
     retry = None
     status = Status.BOUNCED
     if isinstance(problem, DnsUnavailable):
-        retry = retries.next_attempt(
+        retry = next_attempt(
             stream=stream, attempts=row.attempts + 1, accepted_at=row.created_at, now=now, chance=CHANCE
         )
         status = Status.DEFERRED if retry else Status.FAILED

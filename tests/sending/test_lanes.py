@@ -234,3 +234,15 @@ def test_window_grows_while_mails_settle_and_shrinks_while_they_are_put_off():
         lane.fit(0, lane.window, most=400)
 
     assert (grown, lane.window) == (400, 10)
+
+
+def test_window_is_no_wider_than_what_comes_back_has_use_for():
+    lane = Lane("north.example", Limits(4, 100))
+    lane.window = 400
+    for _ in range(10):
+        lane.fit(0, 0, most=400)  # hands with news of other lanes alone
+    unmoved = lane.window
+    for _ in range(10):
+        lane.fit(10, 0, most=400)
+
+    assert (unmoved, lane.window) == (400, 50)
