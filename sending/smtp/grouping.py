@@ -1,8 +1,7 @@
 """Database work done for all connections at once.
 
 While one group is being worked on, what comes in waits together and is the next group: with one client that costs
-nobody anything, with many they share one transaction and one write to the disk. Those who were answered together come
-again about together, so there is a moment's rest after a group: without it the first of them would be the next alone.
+nobody anything, with many they share one transaction and one write to the disk.
 """
 
 import asyncio
@@ -24,7 +23,6 @@ Answer = TypeVar("Answer")
 
 MOST_ITEMS = 200  # of a group: it takes milliseconds, whatever happens
 MOST_BYTES = 8 * 1024 * 1024  # of a group; a single item may be larger
-REST = 0.002  # seconds after a group of several; a few more would leave the processors idle
 WAKE_EVERY = 0.1  # seconds; a wake-up costs the broker more than a message costs the database
 
 
@@ -64,8 +62,6 @@ class Group(Generic[Item, Answer]):
                 count = self._fitting()
                 group, self._waiting = self._waiting[:count], self._waiting[count:]
                 _tell(group, await self._worked([item for item, _ in group]))
-                if count > 1:
-                    await asyncio.sleep(REST)
         finally:
             self._task = None
 
