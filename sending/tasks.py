@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_shutdown, worker_shutting_down
+from celery.signals import worker_init, worker_shutdown, worker_shutting_down
 from django.utils import timezone
 
 from sending import acceptance, checks, expansion, hygiene, returns
@@ -112,6 +112,11 @@ def run_webhooks() -> None:
 @shared_task
 def prune_webhooks() -> None:
     running.prune(now=timezone.now())
+
+
+@worker_init.connect
+def settle(**_kwargs: Any) -> None:
+    engine.settle()
 
 
 @worker_shutting_down.connect

@@ -38,8 +38,6 @@ def work(stream: str, sites: Collection[str]) -> set[str]:
 def _desk(stream: str) -> Desk:
     """Return the process's desk for a stream. The streams share no connections: each has its own source addresses."""
     with _lock:
-        if not _desks:
-            memory.settle(LOOK_FOR_CYCLES_AFTER)
         if stream not in _desks:
             desk = Desk(stream, terms(stream))
             # Not a daemon: the process ends when it has written down what was out.
@@ -47,6 +45,11 @@ def _desk(stream: str) -> Desk:
             thread.start()
             _desks[stream] = desk, thread
         return _desks[stream][0]
+
+
+def settle() -> None:
+    """Be ready for long work; it takes half a second, which the first code must not wait for."""
+    memory.settle(LOOK_FOR_CYCLES_AFTER)
 
 
 def begin_to_stop() -> None:
