@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 SLICE = 10_000  # recipients a transaction
 LEASE = timedelta(minutes=2)  # longer than any slice takes
+SENT_FOR = timedelta(seconds=10)  # workers that have not come by then are taken for lost with the broker
 
 CUT = """
 INSERT INTO sending_slice (batch_id, after, last)
@@ -89,6 +90,7 @@ def start(batch: Batch, *, now: datetime) -> None:
     batch.day = quotas.spend(batch.account, batch.requested, now=now)
     batch.status = Batch.Status.PREPARING
     batch.started_at = now
+    batch.claimed_until = now + SENT_FOR
     batch.save()
     with connection.cursor() as cursor:
         cursor.execute(CUT, {"batch": batch.pk, "list": batch.list_id, "size": SLICE})
@@ -122,10 +124,10 @@ def _start_or_say(batch: Batch, *, now: datetime) -> str:
 
 
 def due(*, now: datetime) -> list[Batch]:
-    """Return the batches that wait to be prepared and that nobody has worked on lately; they count as taken now."""
+    """Return the batches that wait to be prepared and that nobody has worked on lately, for workers to be sent for."""
     free = Q(claimed_until=None) | Q(claimed_until__lt=now)
     found = list(Batch.objects.filter(free, status=Batch.Status.PREPARING))
-    Batch.objects.filter(pk__in=[batch.pk for batch in found]).update(claimed_until=now + LEASE)
+    Batch.objects.filter(pk__in=[batch.pk for batch in found]).update(claimed_until=now + SENT_FOR)
     return found
 
 

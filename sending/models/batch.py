@@ -66,7 +66,7 @@ class Batch(models.Model):
     problem = models.TextField(blank=True)  # why it was not started
     finished_at = models.DateTimeField(null=True)
 
-    claimed_until = models.DateTimeField(null=True)  # workers prepare it, and have said so lately
+    claimed_until = models.DateTimeField(null=True)  # workers prepare it, or have been sent for
 
     requested = models.PositiveIntegerField(default=0)  # the list's count when it was ordered
     total = models.PositiveIntegerField(default=0)

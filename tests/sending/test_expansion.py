@@ -104,6 +104,13 @@ def test_workers_prepare_a_batch_side_by_side(start):
     assert not batch.slices.exists()
 
 
+def test_workers_are_sent_for_once(start):
+    batch = start(1)
+
+    assert expansion.due(now=batch.started_at) == []
+    assert expansion.due(now=batch.started_at + expansion.SENT_FOR * 2) == [batch]
+
+
 def test_what_a_dead_worker_left_is_prepared_by_another(start):
     batch = start(1)
     Batch.objects.filter(pk=batch.pk).update(claimed_until=timezone.now() + expansion.LEASE)
