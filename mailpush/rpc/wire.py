@@ -4,6 +4,8 @@ Query string and body are read raw: a signature is over what was sent, and Djang
 not be forgiven here (a parameter given twice would be signed with one value and used with another).
 """
 
+import re
+from binascii import a2b_qp
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
@@ -18,6 +20,8 @@ LONGEST_BODY = 32 * 1024 * 1024  # bytes; 8 MB of HTML, most of it percent-encod
 MOST_PARAMETERS = 2000
 FORM = "application/x-www-form-urlencoded"
 MARKS = ("Action", "Signature", "AccessKeyId")  # one of them in the query string makes a request ours
+
+NO_QUOTED_PRINTABLE = re.compile(rb"%(?![0-9A-Fa-f]{2})|[\r\n]")  # broken escapes, and line ends that it would join
 
 Pairs = list[tuple[str, str]]
 
@@ -210,9 +214,22 @@ def _pairs(encoded: str) -> Pairs:
 
 
 def _decoded(text: str) -> str:
-    decoded = unquote_plus(text, errors="strict")
+    decoded = unquoted(text)
     decoded.encode()  # bytes above ASCII that came unencoded, and are no UTF-8
     return decoded
+
+
+def unquoted(text: str) -> str:
+    """Return what `unquote_plus` makes of a value, of megabytes in a quarter of the time.
+
+    Quoted-printable (RFC 2045, section 6.7) is the same with another sign, and the standard library reads it in C.
+
+    :raises UnicodeDecodeError: it is no UTF-8.
+    """
+    data = text.encode() if text.isascii() else b"%"
+    if NO_QUOTED_PRINTABLE.search(data):
+        return unquote_plus(text, errors="strict")
+    return a2b_qp(data.replace(b"+", b" ").replace(b"=", b"=3D").replace(b"%", b"=")).decode()
 
 
 def _lenient(encoded: str) -> Pairs:
