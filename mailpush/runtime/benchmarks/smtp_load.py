@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+import uvloop
+
 SUBMITTED = b"MAIL FROM:<%b>\r\nRCPT TO:<%b>\r\nDATA\r\n"
 
 
@@ -145,4 +147,4 @@ async def _send(load: Load, line: Line, numbers: Iterator[int], waits: list[floa
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asdict(asyncio.run(_submit(Load(**json.loads(sys.argv[1])))))))
+    sys.stdout.write(json.dumps(asdict(uvloop.run(_submit(Load(**json.loads(sys.argv[1])))))))
