@@ -12,6 +12,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
+import uvloop
+
 from sending.delivery.dialing import Dialer, Terms
 from sending.delivery.greetings import Greetings
 from sending.delivery.parcels import Delivery, Parcel
@@ -41,7 +43,7 @@ class Courier:
         self._under_way = 0
         self._done: list[Delivery] = []
         self._flush_timer: asyncio.TimerHandle | None = None
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="courier", daemon=True)
         self._thread.start()
 

@@ -1,8 +1,6 @@
-import asyncio
-
 import uvloop
 
 
-def pytest_asyncio_loop_factories(item):
-    """Talk to servers in the event loop that the doors have."""
-    return {"loop": uvloop.new_event_loop if item.path.name == "test_server.py" else asyncio.new_event_loop}
+def pytest_asyncio_loop_factories():
+    """Talk in the event loop that the doors and the couriers have."""
+    return {"loop": uvloop.new_event_loop}
