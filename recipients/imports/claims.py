@@ -75,12 +75,12 @@ def renew(job: Import, *, done: int, now: datetime) -> None:
     _change(job, done=done, claimed_until=now + CLAIM_LASTS)
 
 
-def give_back(job: Import, *, now: datetime) -> None:
-    """Leave the import to the next worker at once, as if it had not been begun: stopping is not the file's fault.
+def give_back(job: Import, *, now: datetime, wait: timedelta = timedelta()) -> None:
+    """Leave the import to the next worker, as if it had not been begun: that it stops is not the file's fault.
 
     :raises LostRace: the claim is another worker's.
     """
-    _change(job, attempts=F("attempts") - 1, done=0, claimed_until=now)
+    _change(job, attempts=F("attempts") - 1, done=0, claimed_until=now + wait)
 
 
 def rely_on_lock(job: Import, *, now: datetime) -> None:

@@ -7,7 +7,8 @@ that dies is followed by another that begins anew.
 import logging
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
+from datetime import timedelta
 from typing import BinaryIO, cast
 
 from django.core.files.storage import default_storage
@@ -26,6 +27,7 @@ from recipients.models import Import, RecipientList
 logger = logging.getLogger(__name__)
 
 SHOW_EVERY = 1.0  # seconds between two signs of life
+FULL_DISK_LASTS = timedelta(minutes=1)  # until an import that found no room is tried again
 
 _stopping = threading.Event()
 
@@ -54,6 +56,11 @@ def run(import_id: int) -> bool:
         except FileNotFoundError:
             claims.fail(job, error=_("The uploaded file is gone. Upload it again."), now=timezone.now())
         except Stopped:
+            return False
+        except OSError:  # of the rejected lines; the upload stays, and goes on when there is room
+            logger.exception("import %d cannot write to the disk", import_id)
+            with suppress(claims.LostRace):
+                claims.give_back(job, now=timezone.now(), wait=FULL_DISK_LASTS)
             return False
         except claims.LostRace:
             logger.warning("import %d is another worker's now", import_id)

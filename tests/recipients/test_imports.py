@@ -24,6 +24,7 @@ from recipients.imports.rejects import defused
 from recipients.models import Import, Recipient, RecipientList
 from recipients.services import imports, recipients
 from tests.factories import RecipientFactory, RecipientListFactory
+from tests.mailpush.lib.test_files import no_file_longer_than
 
 pytestmark = pytest.mark.django_db
 
@@ -184,6 +185,21 @@ def test_rejected_lines_are_no_formulas(imported, text):
 
 def test_plain_text_is_not_touched():
     assert defused("a=b") == "a=b"
+
+
+def test_an_import_that_finds_no_room_on_the_disk_goes_on_later(upload, recipient_list):
+    job = upload("a@x.com\n" + f"{'nobody ' * 100}\n" * 300)
+    for _ in range(claims.MOST_ATTEMPTS + 1):
+        with no_file_longer_than(100_000):
+            tasks.run_import(import_id=job.pk)
+        assert claims.resumable(timezone.now()) == []
+        Import.objects.update(claimed_until=timezone.now() - timedelta(seconds=1))
+    assert default_storage.exists(job.file.name)
+    assert rows(recipient_list) == {}
+
+    tasks.run_import(import_id=job.pk)
+
+    assert counts(job) == {"read": 301, "added": 1, "updated": 0, "duplicate": 0, "invalid": 300}
 
 
 # Turns and claims
