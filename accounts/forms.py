@@ -106,6 +106,15 @@ class RestrictionForm(forms.Form):
     networks = _networks()
 
 
+class AllowedAddressForm(forms.Form):
+    address = forms.CharField(
+        label=_("Address, range or network"),
+        max_length=100,
+        help_text=_("For example 192.0.2.7, 192.0.2.1-192.0.2.9, 192.0.2.0/24 or 2001:db8::/32."),
+        widget=forms.TextInput(attrs={"autocapitalize": "none", "autocomplete": "off", "spellcheck": "false"}),
+    )
+
+
 class OpenAccountForm(forms.Form):
     name = forms.CharField(label=_("Name of the account"), max_length=NAME_LENGTH)
 

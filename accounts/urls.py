@@ -3,7 +3,7 @@
 from django.urls import path
 
 from accounts.api import account as account_api
-from accounts.views import access_keys, audit, invitations, members, profile, settings
+from accounts.views import access_keys, audit, invitations, ip_protection, members, profile, settings
 
 app_name = "accounts"
 urlpatterns = [
@@ -22,6 +22,10 @@ urlpatterns = [
     path("account/access-keys/<int:pk>/enable/", access_keys.enable, name="access-key-enable"),
     path("account/access-keys/<int:pk>/disable/", access_keys.disable, name="access-key-disable"),
     path("account/access-keys/<int:pk>/delete/", access_keys.delete, name="access-key-delete"),
+    path("account/ip-protection/", ip_protection.index, name="ip-protection"),
+    path("account/ip-protection/allow/", ip_protection.allow, name="ip-protection-allow"),
+    path("account/ip-protection/switch/", ip_protection.switch, name="ip-protection-switch"),
+    path("account/ip-protection/<int:pk>/remove/", ip_protection.remove, name="ip-protection-remove"),
     path("account/audit/", audit.index, name="audit-log"),
 ]
 

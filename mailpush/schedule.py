@@ -69,6 +69,11 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     },
     "resume-imports": {
         "task": "recipients.tasks.resume_imports",
+        "schedule": timedelta(seconds=5),
+        "options": {"expires": 30},
+    },
+    "purge-lists": {
+        "task": "recipients.tasks.purge_lists",
         "schedule": timedelta(seconds=60),
         "options": {"expires": 120},
     },

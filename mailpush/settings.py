@@ -241,6 +241,10 @@ CONTENT_SECURITY_POLICY = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024  # a template body of 1 MB, url-encoded
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+FILE_UPLOAD_HANDLERS = [
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "mailpush.lib.files.TemporaryUploads",
+]
 LIST_UPLOAD_MAX_BYTES = 200 * 1024 * 1024
 FILE_UPLOAD_PERMISSIONS = 0o600
 

@@ -12,7 +12,9 @@ from django.core.files.uploadhandler import FileUploadHandler, StopUpload
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
+from mailpush.lib import files
 from recipients.imports.rejects import defused
+from recipients.services import imports
 
 PAGE_SIZE = 20
 
@@ -27,7 +29,8 @@ class UploadLimit(FileUploadHandler):
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes:  # noqa: ARG002 - Django's signature
         self.received += len(raw_data)
         if self.received > settings.LIST_UPLOAD_MAX_BYTES:
-            self.request.upload_too_large = True  # type: ignore[union-attr]
+            assert self.request
+            files.refuse(self.request, imports.too_large())
             # The rest is read and dropped: a browser whose sending is cut off shows no answer.
             raise StopUpload(connection_reset=False)
         return raw_data
@@ -37,13 +40,12 @@ class UploadLimit(FileUploadHandler):
 
 
 def limited_upload(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Let a view take files up to LIST_UPLOAD_MAX_BYTES; `request.upload_too_large` tells of larger ones."""
+    """Let a view take files up to LIST_UPLOAD_MAX_BYTES; `files.refusal_of` the request tells of larger ones."""
     protected = csrf_protect(view)
 
     @csrf_exempt  # checked by `protected`: the check reads the body, so the limit must be set before it
     @wraps(view)
     def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        request.upload_too_large = False  # type: ignore[attr-defined]
         request.upload_handlers.insert(0, UploadLimit(request))
         return protected(request, *args, **kwargs)
 

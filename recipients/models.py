@@ -1,6 +1,7 @@
 """Recipient lists, their uploads, and the addresses we do not send to."""
 
 import re
+import secrets
 from typing import Self
 
 from django.db import models
@@ -154,6 +155,10 @@ class Import(models.Model):
     @property
     def is_finished(self) -> bool:
         return self.status not in self.UNFINISHED
+
+    def new_name(self, suffix: str) -> str:
+        """Return a name that no other file in storage has."""
+        return self.file.field.generate_filename(self, f"{secrets.token_hex(16)}{suffix}")
 
     @property
     def percent(self) -> int:

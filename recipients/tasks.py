@@ -1,6 +1,9 @@
 """Background work of lists; queue `background`."""
 
+from typing import Any
+
 from celery import shared_task
+from celery.signals import worker_shutting_down
 from django.utils import timezone
 
 from recipients import purging
@@ -22,9 +25,18 @@ def purge_list(*, list_id: int) -> None:
 
 @shared_task(ignore_result=True)
 def resume_imports() -> None:
-    """Begin anew what dead workers left, and finish off deleted lists."""
-    now = timezone.now()
-    for import_id in claims.resumable(now):
+    """Begin anew what stopped and dead workers left."""
+    for import_id in claims.resumable(timezone.now()):
         run_import.delay(import_id=import_id)
-    for list_id in purging.due(now):
+
+
+@shared_task(ignore_result=True)
+def purge_lists() -> None:
+    """Finish off deleted lists."""
+    for list_id in purging.due(timezone.now()):
         purge_list.delay(list_id=list_id)
+
+
+@worker_shutting_down.connect
+def _begin_to_stop(**_signal: Any) -> None:
+    work.begin_to_stop()

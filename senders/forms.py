@@ -1,13 +1,22 @@
 """Shapes of input of the sender and tag pages; the rules are the services'."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from domains.models import Domain
-from senders.models import REPLY_ADDRESS_LENGTH, TAG_LENGTH, Stream, UnsubscribeScope
+from senders.models import (
+    CONFIG_SET_LENGTH,
+    REPLY_ADDRESS_LENGTH,
+    TAG_LENGTH,
+    ConfigSet,
+    SourcePool,
+    Stream,
+    UnsubscribeScope,
+)
 
 NO_HELP_FROM_BROWSERS = {"autocapitalize": "none", "autocomplete": "off", "spellcheck": "false"}
 
@@ -83,6 +92,71 @@ class PasswordForm(forms.Form):
         strip=False,
         help_text=_("10 to 20 characters, with at least two digits, two upper-case and two lower-case letters."),
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+
+# What the examination of an address can say against it, in the words of the APIs; a test holds them to it.
+VERDICTS = {
+    "INVALID": _("invalid: nobody can be reached there"),
+    "DO_NOT_MAIL": _("not to be mailed: it would do you harm"),
+    "UNKNOWN": _("unknown: DNS did not answer"),
+}
+DETAILS = {
+    "INVALID_FORMAT": _("it is no e-mail address"),
+    "MAILBOX_NOT_FOUND": _("its mailbox has bounced"),
+    "NO_DNS_ENTRIES": _("its domain takes no mail"),
+    "DNS_TIMEOUT": _("DNS did not answer for its domain"),
+    "SUPPRESSED": _("it is suppressed"),
+    "DISPOSABLE": _("its mailbox lasts for minutes"),
+    "ROLE_BASED": _("it is that of a function, such as info@"),
+}
+
+
+class ConfigSetForm(forms.Form):
+    name = forms.CharField(label=_("Name"), max_length=CONFIG_SET_LENGTH)
+    description = forms.CharField(label=_("Description"), max_length=CONFIG_SET_LENGTH, required=False)
+    pool = forms.TypedChoiceField(
+        label=_("Source addresses"),
+        coerce=int,
+        empty_value=None,
+        required=False,
+        help_text=_("A pool of the IP addresses that are yours alone; pools are made through the API."),
+    )
+    is_validating = forms.BooleanField(
+        label=_("Examine recipients first, and refuse those chosen below"),
+        required=False,
+        help_text=_("Holds for mails that programs send one by one through the DirectMail-compatible API."),
+    )
+    refused_statuses = forms.MultipleChoiceField(
+        label=_("Refuse by verdict"), required=False, widget=forms.CheckboxSelectMultiple
+    )
+    refused_sub_statuses = forms.MultipleChoiceField(
+        label=_("Refuse by reason"), required=False, widget=forms.CheckboxSelectMultiple
+    )
+
+    def offer(self, pools: Iterable[SourcePool], *, of: ConfigSet | None) -> None:
+        """Offer the account's pools, and besides our words those that a program has put into the set."""
+        kept = (of.refused_statuses, of.refused_sub_statuses) if of else ([], [])
+        choices: dict[str, list[tuple[Any, Any]]] = {
+            "pool": [("", _("As for everybody: the platform's own")), *((pool.pk, pool.name) for pool in pools)],
+            "refused_statuses": _choices(VERDICTS, kept[0]),
+            "refused_sub_statuses": _choices(DETAILS, kept[1]),
+        }
+        for name, offered in choices.items():
+            field = self.fields[name]
+            assert isinstance(field, forms.ChoiceField)
+            field.choices = offered
+
+
+def _choices(words: Mapping[str, Any], kept: Iterable[str]) -> list[tuple[Any, Any]]:
+    return [*words.items(), *((word, word) for word in kept if word not in words)]
+
+
+class SenderOfSetForm(forms.Form):
+    address = forms.CharField(
+        label=_("Sender address"),
+        max_length=254,
+        widget=forms.EmailInput(attrs={"list": "free", "autocomplete": "off"}),
     )
 
 

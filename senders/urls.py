@@ -4,7 +4,7 @@ from django.urls import path
 
 from senders.api import senders as senders_api
 from senders.api import tags as tags_api
-from senders.views import reply_addresses, senders, tags
+from senders.views import config_sets, reply_addresses, senders, tags
 
 app_name = "senders"
 urlpatterns = [
@@ -20,6 +20,12 @@ urlpatterns = [
     path("senders/<int:pk>/smtp/generate/", senders.generate_password, name="password-generate"),
     path("senders/<int:pk>/smtp/close/", senders.close_smtp, name="smtp-close"),
     path("senders/reply/<str:token>/", reply_addresses.confirm, name="reply-confirm"),
+    path("config-sets/", config_sets.index, name="config-sets"),
+    path("config-sets/new/", config_sets.create, name="config-set-create"),
+    path("config-sets/<int:pk>/", config_sets.detail, name="config-set"),
+    path("config-sets/<int:pk>/delete/", config_sets.delete, name="config-set-delete"),
+    path("config-sets/<int:pk>/senders/", config_sets.add_sender, name="config-set-sender-add"),
+    path("config-sets/<int:pk>/senders/<int:sender_pk>/", config_sets.take_out, name="config-set-sender-take-out"),
     path("tags/", tags.index, name="tags"),
     path("tags/new/", tags.create, name="tag-create"),
     path("tags/<int:pk>/rename/", tags.rename, name="tag-rename"),

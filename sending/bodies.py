@@ -9,17 +9,25 @@ from uuid import uuid4
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
+from mailpush.lib import files
 from sending.models import Content
 
 LARGEST_IN_ROW = 256 * 1024  # bytes; the database is shared by all workers, storage is not on the hot path
 
 
 def store(mime: bytes) -> dict[str, Any]:
-    """Return the fields of `Content` that hold the message."""
+    """Return the fields of `Content` that hold the message.
+
+    :raises NotKept: it is a large one, and storage does not take it.
+    """
     if len(mime) <= LARGEST_IN_ROW:
         return {"kind": Content.Kind.MIME, "mime": mime}
-    name = default_storage.save(f"messages/{uuid4()}.eml", ContentFile(mime))
-    _sync(name)
+    name = files.keep(f"messages/{uuid4()}.eml", ContentFile(mime))
+    try:
+        _sync(name)
+    except OSError as error:
+        files.discard(name)
+        raise files.NotKept(f"{name} could not be written to the disk") from error
     return {"kind": Content.Kind.MIME, "mime_file": name}
 
 

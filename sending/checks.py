@@ -24,7 +24,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Account
-from mailpush.lib import dns
+from mailpush.lib import dns, files
 from mailpush.mail.addresses import Address, BadAddress, parse, registrable_domain
 from mailpush.mail.charsets import NotAList, detect
 from mailpush.mail.mx import DnsUnavailable, NoSuchDomain, resolve
@@ -261,7 +261,7 @@ def _write(job: AddressFile, rows: list[list[str]]) -> None:
             counts[finding.verdict] += 1
             writer.writerow([_harmless(finding.text), finding.verdict, finding.detail])
         _own(job).update(processed=F("processed") + len(block), claimed_until=now + CLAIM_LASTS)
-    name = default_storage.save(f"address_files/{job.token}.csv", ContentFile(out.getvalue().encode("utf-8-sig")))
+    name = files.keep(f"address_files/{job.token}.{job.attempts}.csv", ContentFile(out.getvalue().encode("utf-8-sig")))
     _end(
         job,
         AddressFile.Status.DONE,

@@ -135,6 +135,15 @@ def now():
     return datetime(2026, 11, 2, 9, 30, tzinfo=UTC)  # a Monday
 
 
+@pytest.fixture
+def full_storage(settings, tmp_path):
+    """Let storage take no file."""
+    place = tmp_path / "a file where the folder should be"
+    place.touch()
+    options = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(place)}}
+    settings.STORAGES = {**settings.STORAGES, "default": options}
+
+
 # ── Accounts, their members, and browsers logged in as them ──
 
 

@@ -39,6 +39,7 @@ STATUSES = {
     ),
     **dict.fromkeys(("quota_spent", "reply_address_asked_just_now", "too_many_requests"), 429),
     **dict.fromkeys(("file_too_large", "request_too_large"), 413),
+    "storage_unavailable": 503,
 }
 
 

@@ -30,6 +30,7 @@ CHANGING = {
     "409": "The state of things does not allow it, or an Idempotency-Key is in use.",
     "413": "The request is too large.",
     "415": "The body has another media type.",
+    "503": "The platform cannot keep files at the moment; nothing was done.",
 }
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from allauth.account.models import EmailAddress
+from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
@@ -27,6 +28,12 @@ class BadEmail(Refusal):
     code = "bad_email"
 
 
+class PasswordTooWeak(Refusal):
+    """Sign-up would not take it either."""
+
+    code = "password_too_weak"
+
+
 class NameMissing(Refusal):
     """An account is called something."""
 
@@ -39,9 +46,11 @@ def create_account(*, email: str, password: str, now: datetime, staff: bool = Fa
 
     :raises BadEmail: it is no e-mail address.
     :raises EmailTaken: a user has it.
+    :raises PasswordTooWeak: it is short, common, all digits, or much like the address.
     """
     email = email.strip().lower()
     _must_be_free(email)
+    _must_be_strong(password, User(email=email))
 
     try:
         with transaction.atomic():
@@ -143,6 +152,13 @@ def _must_be_free(email: str) -> None:
         raise BadEmail(_("“%(email)s” is not an e-mail address.") % {"email": email}, field="email") from error
     if User.objects.filter(email=email).exists() or EmailAddress.objects.filter(email=email, verified=True).exists():
         raise _taken(email)
+
+
+def _must_be_strong(password: str, user: User) -> None:
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise PasswordTooWeak(" ".join(error.messages), field="password") from error
 
 
 def _taken(email: str) -> EmailTaken:

@@ -101,11 +101,16 @@ def must_be_allowed(account: Account, ip: str | None) -> None:
     # The account in hand may be a moment old; who has just switched the protection off is not to be refused.
     if not Account.objects.filter(pk=account.pk, is_ip_protected=True).exists():
         return
-    peer = _parsed(ip or "")
-    if peer is None or not account.allowed_addresses.filter(first__lte=str(peer), last__gte=str(peer)).exists():
+    if not is_listed(account, ip):
         raise AddressNotAllowed(
             _("%(ip)s is not among the addresses that this account may send from (IP protection).") % {"ip": ip or "?"}
         )
+
+
+def is_listed(account: Account, ip: str | None) -> bool:
+    """Return whether the address is on the account's list, protected or not."""
+    peer = _parsed(ip or "")
+    return peer is not None and account.allowed_addresses.filter(first__lte=str(peer), last__gte=str(peer)).exists()
 
 
 def _ends(text: str) -> tuple[Ip, Ip]:

@@ -5,6 +5,8 @@ given to the catalogues. As options of the models they would make a migration fo
 database; a test tells when the admin shows a name that is missing here.
 """
 
+from typing import Any
+
 from django.apps import apps
 from django.db.models import Field
 from django.db.models.options import Options
@@ -14,8 +16,6 @@ from django.utils.translation import gettext_noop as _
 TABLES = (
     _("access key"),
     _("access keys"),
-    _("dkim key"),
-    _("dkim keys"),
     _("domain"),
     _("domains"),
     _("import"),
@@ -71,16 +71,13 @@ COLUMNS = (
     _("is frozen"),
     _("is platform"),
     _("key"),
-    _("key id"),
     _("kind"),
     _("last reply"),
     _("last used at"),
     _("leased until"),
     _("list"),
     _("list name"),
-    _("mail from"),
     _("mailbox"),
-    _("message id"),
     _("messages"),
     _("networks"),
     _("next attempt at"),
@@ -89,10 +86,8 @@ COLUMNS = (
     _("ownership token"),
     _("peer"),
     _("plain text"),
-    _("prepared html"),
     _("problem"),
     _("public record"),
-    _("rcpt to"),
     _("read"),
     _("read at"),
     _("reason"),
@@ -134,6 +129,16 @@ COLUMNS = (
     _("watched since"),
     _("words"),
 )
+# What Django makes of letters that are said one by one, and of SMTP's own words.
+SPELLED = {
+    "dkim key": _("DKIM key"),
+    "dkim keys": _("DKIM keys"),
+    "key id": _("key ID"),
+    "mail from": _("MAIL FROM"),
+    "message id": _("message ID"),
+    "prepared html": _("prepared HTML"),
+    "rcpt to": _("RCPT TO"),
+}
 ADDED = pgettext_lazy("lines of a file", "added")  # elsewhere it is the time when
 
 
@@ -147,14 +152,19 @@ def name_columns() -> None:
 
 
 def _name_table(options: Options) -> None:  # type: ignore[type-arg]
-    if options.verbose_name in TABLES and options.verbose_name_plural in TABLES:
-        options.verbose_name = gettext_lazy(str(options.verbose_name))
-        options.verbose_name_plural = gettext_lazy(str(options.verbose_name_plural))
+    names = {*TABLES, *SPELLED}
+    if options.verbose_name in names and options.verbose_name_plural in names:
+        options.verbose_name = _named(options.verbose_name)
+        options.verbose_name_plural = _named(options.verbose_name_plural)
 
 
 def _name_column(field: Field) -> None:  # type: ignore[type-arg]
     # Migrations are made from what the model has said, which Django keeps apart.
     if field.name == field.verbose_name == "added":
         field.verbose_name = ADDED
-    elif field.verbose_name in COLUMNS:
-        field.verbose_name = gettext_lazy(str(field.verbose_name))
+    elif field.verbose_name in COLUMNS or field.verbose_name in SPELLED:
+        field.verbose_name = _named(field.verbose_name)
+
+
+def _named(by_django: object) -> Any:
+    return gettext_lazy(SPELLED.get(str(by_django), str(by_django)))

@@ -33,6 +33,7 @@ WORK = (
     Place("domains:index", _("Domains"), "world"),
     Place("senders:index", _("Sender addresses"), "at"),
     Place("senders:tags", _("Tags"), "tags"),
+    Place("senders:config-sets", _("Configuration sets"), "adjustments-horizontal"),
     Place("recipients:index", _("Recipient lists"), "users-group"),
     Place("templates_app:index", _("Templates"), "template"),
     Place("sending:batches", _("Send"), "send"),
@@ -44,6 +45,7 @@ WORK = (
 ACCOUNT = (
     Place("accounts:members", _("Members"), "users"),
     Place("accounts:access-keys", _("Access keys"), "key"),
+    Place("accounts:ip-protection", _("IP protection"), "shield-lock"),
     Place("sending:webhooks", _("Webhooks"), "webhook"),
     Place("accounts:audit-log", _("Audit log"), "history"),
     Place("accounts:settings", _("Settings"), "settings", is_alone=True),

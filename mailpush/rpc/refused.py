@@ -4,6 +4,7 @@ from accounts import quotas
 from accounts.actors import NotAllowed
 from accounts.services import ip_protection
 from domains.services import domains
+from mailpush.lib.files import StorageUnavailable
 from mailpush.lib.refusals import Refusal
 from mailpush.rpc.errors import ApiError
 from recipients.services import lists, recipients, suppressions
@@ -13,6 +14,7 @@ from templates_app.services import templates
 
 CODES: dict[type[Refusal], str] = {
     NotAllowed: "Forbidden.RAM",
+    StorageUnavailable: "ServiceUnavailable",
     # DirectMail says InvalidSendMail.Spam for quota, rate and content alike, and nobody knows which.
     quotas.QuotaSpent: "InvalidQuota.Exceeded",
     ip_protection.AddressNotAllowed: "Forbidden.IP",

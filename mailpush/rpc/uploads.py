@@ -23,7 +23,8 @@ from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.models import Account, Permission
-from mailpush.rpc import answers
+from mailpush.lib import files
+from mailpush.rpc import answers, refused
 from mailpush.rpc.errors import ApiError, not_valid
 from mailpush.rpc.models import Upload
 
@@ -69,6 +70,10 @@ def receive(request: HttpRequest) -> HttpResponse:
         upload = _kept(request)
     except ApiError as error:
         return answers.failure(error, request_id=request_id, host=request.META.get("HTTP_HOST", ""), as_xml=True)
+    except files.StorageUnavailable as refusal:
+        return answers.failure(
+            refused.as_error(refusal), request_id=request_id, host=request.META.get("HTTP_HOST", ""), as_xml=True
+        )
     fields = {
         "Bucket": BUCKET,
         "Location": f"http://{BUCKET}.{endpoint()}/{upload.key}",
@@ -124,6 +129,7 @@ def _kept(request: HttpRequest) -> Upload:
     if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST + FIELDS_BYTES:
         raise _too_large()  # before it is written to our disk, whoever sends it
     file = request.FILES.get("file")
+    files.must_have_come(request)
     try:
         account_id, key = signing.loads(request.POST.get("Signature", ""), salt=SALT, max_age=PLACE_LASTS)
     except signing.BadSignature as error:
@@ -143,7 +149,8 @@ def _keep(file: "UploadedFile[Any]", *, account_id: int, key: str) -> Upload:
     for piece in file.chunks():
         digest.update(piece)
     file.seek(0)
-    name = default_storage.save(f"uploads/{key}", file)
+    with files.refusing():
+        name = files.keep(f"uploads/{secrets.token_hex(16)}", file)
     try:
         with transaction.atomic():
             before = Upload.objects.select_for_update().filter(key=key).first()
@@ -158,7 +165,7 @@ def _keep(file: "UploadedFile[Any]", *, account_id: int, key: str) -> Upload:
                 },
             )
     except BaseException:
-        default_storage.delete(name)
+        files.discard(name)
         raise
     if before:  # an SDK has posted it once more
         default_storage.delete(before.file)

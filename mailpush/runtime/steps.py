@@ -5,7 +5,9 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import groupby
 
+from mailpush.runtime.nursery import LONGEST_LINE
 from mailpush.runtime.parts import MANAGE
 from mailpush.runtime.processes import dies_with_parent
 
@@ -29,19 +31,30 @@ async def run_step(write: Callable[[str, str], None], name: str, *options: str) 
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        limit=LONGEST_LINE,
         start_new_session=True,
         preexec_fn=dies_with_parent(signal.SIGKILL),
     )
+    assert process.stdout
+    assert process.stderr
+    complaints: list[str] = []
     try:
-        output, errors = await process.communicate()
+        output, _ = await asyncio.gather(process.stdout.read(), _hand_on(process.stderr, name, write, complaints))
+        await process.wait()
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
-    lines, complaints = output.decode(errors="replace").splitlines(), errors.decode(errors="replace").splitlines()
+    lines = output.decode(errors="replace").splitlines()
     if process.returncode:
-        raise StepFailed("\n".join([f"{name} failed. Its last lines:", *(lines + complaints)[-SHOWN_LINES:]]))
-    for line in complaints:
-        write(name, line)
+        said = [line for line, _again in groupby(lines + complaints)]
+        raise StepFailed("\n".join([f"{name} failed. Its last lines:", *said[-SHOWN_LINES:]]))
     return lines
+
+
+async def _hand_on(stream: asyncio.StreamReader, name: str, write: Callable[[str, str], None], kept: list[str]) -> None:
+    """Write the lines as they come, and keep them."""
+    async for line in stream:
+        kept.append(line.decode(errors="replace").rstrip())
+        write(name, kept[-1])

@@ -18,6 +18,7 @@ from accounts.api.fields import Shape
 from accounts.api.schema import page_of, shown_as
 from accounts.api.views import ApiView
 from accounts.models import Scope
+from mailpush.lib import files
 from recipients.api.lists import OwnList
 from recipients.http import UploadLimit
 from recipients.models import Import
@@ -91,11 +92,10 @@ class Uploads(OwnList):
     )
     def post(self, request: Request, pk: int) -> Response:
         current = self.list(pk)
-        limit: Any = UploadLimit(request._request)  # noqa: SLF001 - DRF has no word for the request it wraps
-        request.upload_handlers.insert(0, limit)
+        asked = request._request  # noqa: SLF001 - DRF has no word for the request it wraps
+        request.upload_handlers.insert(0, UploadLimit(asked))
         shape = Upload(data=request.data)
-        if getattr(limit.request, "upload_too_large", False):
-            raise imports.too_large()
+        files.must_have_come(asked)
         shape.is_valid(raise_exception=True)
         file: UploadedFile[Any] = shape.validated_data["file"]
         return Response(

@@ -1,8 +1,9 @@
 """Which worker has an import.
 
-A list takes one import at a time, oldest first. A claim is renewed while the file is read; while the
-rows are written to the list, the worker's lock on the import's row says that it lives. `attempts` is
-the fencing token: a worker whose claim ran out cannot speak for its successor.
+A list takes one import at a time, oldest first. A claim is renewed while the file is read, and given back
+by a worker that is told to stop; while the rows are written to the list, the worker's lock on the import's
+row says that it lives. `attempts` is the fencing token: a worker whose claim ran out cannot speak for its
+successor.
 """
 
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from django.utils.translation import gettext as _
 from recipients.models import Import
 
 CLAIM_LASTS = timedelta(seconds=60)  # renewed every second
+LOCKED_WITHIN = timedelta(seconds=5)
 QUEUED_LASTS = timedelta(seconds=30)  # longer in the queue than this, its wake-up may be lost
 MOST_ATTEMPTS = 5  # a file that ends its worker each time must not do so for ever
 
@@ -71,6 +73,22 @@ def renew(job: Import, *, done: int, now: datetime) -> None:
     :raises LostRace: the claim is another worker's.
     """
     _change(job, done=done, claimed_until=now + CLAIM_LASTS)
+
+
+def give_back(job: Import, *, now: datetime, wait: timedelta = timedelta()) -> None:
+    """Leave the import to the next worker, as if it had not been begun: that it stops is not the file's fault.
+
+    :raises LostRace: the claim is another worker's.
+    """
+    _change(job, attempts=F("attempts") - 1, done=0, claimed_until=now + wait)
+
+
+def rely_on_lock(job: Import, *, now: datetime) -> None:
+    """Let the claim run out, as `hold` comes next: who is killed then keeps the next worker waiting no longer.
+
+    :raises LostRace: the claim is another worker's.
+    """
+    _change(job, claimed_until=now + LOCKED_WITHIN)
 
 
 def hold(job: Import) -> None:

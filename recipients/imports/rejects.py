@@ -1,7 +1,6 @@
 """The lines of a file that were left out, as a CSV file that spreadsheets open as it is meant."""
 
 import csv
-import secrets
 import tempfile
 from collections.abc import Iterable
 from typing import IO
@@ -9,6 +8,7 @@ from typing import IO
 from django.core.files import File
 from django.utils.translation import gettext as _
 
+from mailpush.lib import files
 from mailpush.mail.tables import Reject
 from recipients.imports import reasons
 from recipients.models import Import
@@ -48,8 +48,8 @@ class Rejects:
         self._file.flush()
         binary = self._file.buffer  # type: ignore[attr-defined]
         binary.seek(0)
-        job.rejects.save(f"{secrets.token_hex(16)}.csv", File(binary), save=False)
-        return str(job.rejects.name)
+        job.rejects.name = files.keep(job.new_name(".csv"), File(binary))
+        return job.rejects.name
 
     def close(self) -> None:
         if self._file is not None:

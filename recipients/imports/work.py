@@ -5,8 +5,10 @@ that dies is followed by another that begins anew.
 """
 
 import logging
+import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
+from datetime import timedelta
 from typing import BinaryIO, cast
 
 from django.core.files.storage import default_storage
@@ -25,10 +27,24 @@ from recipients.models import Import, RecipientList
 logger = logging.getLogger(__name__)
 
 SHOW_EVERY = 1.0  # seconds between two signs of life
+FULL_DISK_LASTS = timedelta(minutes=1)  # until an import that found no room is tried again
+
+_stopping = threading.Event()
+
+
+class Stopped(Exception):
+    """The process ends; another will begin anew."""
+
+
+def begin_to_stop() -> None:
+    """Begin nothing new, and give back what is being read; rows on their way into a list get there."""
+    _stopping.set()
 
 
 def run(import_id: int) -> bool:
-    """Do an import and return whether it was its turn; what it came to stands on its row."""
+    """Do an import and return whether it is over; what it came to stands on its row."""
+    if _stopping.is_set():
+        return False
     job = claims.claim(import_id, now=timezone.now())
     if job is None:
         return False
@@ -39,6 +55,13 @@ def run(import_id: int) -> bool:
             claims.fail(job, error=reasons.of_file(finding), now=timezone.now())
         except FileNotFoundError:
             claims.fail(job, error=_("The uploaded file is gone. Upload it again."), now=timezone.now())
+        except Stopped:
+            return False
+        except OSError:  # of the rejected lines; the upload stays, and goes on when there is room
+            logger.exception("import %d cannot write to the disk", import_id)
+            with suppress(claims.LostRace):
+                claims.give_back(job, now=timezone.now(), wait=FULL_DISK_LASTS)
+            return False
         except claims.LostRace:
             logger.warning("import %d is another worker's now", import_id)
     return True
@@ -62,6 +85,9 @@ def _read(job: Import, file: BinaryIO, rows: Staging, rejects: Rejects) -> None:
     """Bring the file's rows into the staging table."""
     shown = time.monotonic()
     for part in tables.read(file, job.encoding):
+        if _stopping.is_set():
+            claims.give_back(job, now=timezone.now())
+            raise Stopped
         if isinstance(part, tables.Layout):
             job.unused_columns = ", ".join(part.unused)[:1000]
             continue
@@ -85,6 +111,7 @@ def _write(job: Import, rows: Staging, rejects: Rejects) -> None:
     if not rows.rows:
         claims.fail(job, error=reasons.nothing_valid(read=rejects.count), now=timezone.now(), **found)
         return
+    claims.rely_on_lock(job, now=timezone.now())
     with transaction.atomic():
         claims.hold(job)
         RecipientList.objects.select_for_update(no_key=True).get(pk=job.list_id)

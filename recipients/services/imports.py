@@ -1,11 +1,9 @@
 """Files into lists: an upload is checked at once, kept, and imported in the background."""
 
-import secrets
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.template.defaultfilters import filesizeformat
@@ -14,6 +12,7 @@ from django.utils.translation import gettext as _
 from accounts import audit
 from accounts.actors import Actor
 from accounts.models import Permission
+from mailpush.lib import files
 from mailpush.lib.refusals import Refusal
 from mailpush.mail.charsets import NotAList, refuse_other_files
 from recipients import tasks
@@ -42,6 +41,7 @@ def start(recipient_list: RecipientList, *, file: "UploadedFile[Any]", by: Actor
     :raises NotAListFile: it is empty or no text file.
     :raises FileTooLarge: it has more than LIST_UPLOAD_MAX_BYTES.
     :raises TooManyImports: MOST_WAITING files of the account wait already.
+    :raises StorageUnavailable: the file could not be kept.
     """
     by.must(Permission.WORK)
     own = RecipientList.objects.for_account(by.account).get(pk=recipient_list.pk)
@@ -54,11 +54,12 @@ def start(recipient_list: RecipientList, *, file: "UploadedFile[Any]", by: Actor
         list=own, filename=(file.name or "list")[:255], size=file.size or 0, created_by=by.name, created_at=now
     )
     # Kept before the transaction: storage may be slow, and knows no transactions.
-    wanted.file.save(f"{secrets.token_hex(16)}.txt", file, save=False)
+    with files.refusing("file"):
+        wanted.file.name = files.keep(wanted.new_name(".txt"), file)
     try:
         _queue(wanted, by=by)
     except BaseException:
-        default_storage.delete(str(wanted.file.name))
+        files.discard(wanted.file.name)
         raise
     return wanted
 

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.http import AccountRequest, member_required, reporting
 from accounts.models import Permission
+from mailpush.lib import files
 from recipients.forms import UploadForm
 from recipients.http import limited_upload
 from recipients.models import Import
@@ -28,10 +29,10 @@ test3@example.com
 def upload(request: AccountRequest, pk: int) -> HttpResponse:
     current = own_list(request, pk)
     form = UploadForm(request.POST, request.FILES)
-    if request.upload_too_large:  # type: ignore[attr-defined]
+    if refusal := files.refusal_of(request):
         form.errors.clear()
-        form.add_error("file", imports.too_large().message)
-        return _page(request, current.pk, form, status=413)
+        form.add_error("file", refusal.message)
+        return _page(request, current.pk, form, status=413 if isinstance(refusal, imports.FileTooLarge) else 503)
     if form.is_valid():
         with reporting(request, _("The file is here; its import has begun."), form=form):
             imports.start(current, file=form.cleaned_data["file"], by=request.actor, now=timezone.now())

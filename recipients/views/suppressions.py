@@ -11,11 +11,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.http import AccountRequest, member_required, reporting
 from accounts.models import Permission
+from mailpush.lib import files
 from mailpush.lib.refusals import Refusal
 from recipients.forms import RemovalForm, SuppressionFileForm, SuppressionForm
 from recipients.http import csv_download, limited_upload, sliced
 from recipients.models import Suppression, SuppressionQuerySet
-from recipients.services import imports, suppressions
+from recipients.services import suppressions
 
 FILE_IDS = "id_file_%s"  # both forms of the page have a note
 
@@ -56,9 +57,9 @@ def add(request: AccountRequest) -> HttpResponse:
 def upload(request: AccountRequest) -> HttpResponse:
     """Add the addresses of a file and show what became of each line."""
     form = SuppressionFileForm(request.POST, request.FILES, auto_id=FILE_IDS)
-    if request.upload_too_large:  # type: ignore[attr-defined]
+    if refusal := files.refusal_of(request):
         form.errors.clear()
-        form.add_error("file", imports.too_large().message)
+        form.add_error("file", refusal.message)
     elif form.is_valid():
         file = form.cleaned_data["file"]
         try:

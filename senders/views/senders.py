@@ -155,7 +155,8 @@ def change_crash_policy(request: AccountRequest, pk: int) -> HttpResponse:
 
 
 def _sender(request: AccountRequest, pk: int) -> Sender:
-    return get_object_or_404(Sender.objects.for_account(request.account).select_related("account", "domain"), pk=pk)
+    rows = Sender.objects.for_account(request.account).select_related("account", "domain", "config_set")
+    return get_object_or_404(rows, pk=pk)
 
 
 def _page(request: AccountRequest, sender: Sender, **shown: Any) -> HttpResponse:

@@ -3,7 +3,6 @@
 from datetime import datetime
 
 from django.core.files.base import File
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import Sum
 from django.utils.translation import gettext as _
@@ -11,6 +10,7 @@ from django.utils.translation import gettext as _
 from accounts import audit
 from accounts.actors import Actor
 from accounts.models import Account, Permission
+from mailpush.lib import files
 from mailpush.lib.refusals import Refusal
 from sending import checks, tasks
 from sending.checks import Finding
@@ -47,6 +47,7 @@ def start(
     """Keep a file and examine its addresses in the background.
 
     :raises TooManyAddressFiles: UNFINISHED_AT_ONCE are being examined, or the month's allowance is spent.
+    :raises StorageUnavailable: the file could not be kept.
     """
     by.must(Permission.WORK)
     rows = AddressFile.objects.for_account(by.account)
@@ -64,12 +65,21 @@ def start(
         removes_duplicates=removes_duplicates,
         created_at=now,
     )
-    wanted.source = default_storage.save(f"address_files/{wanted.token}.txt", file)
-    with transaction.atomic():
-        wanted.save()
-        audit.record("address_file.started", by=by, target=wanted)
-        transaction.on_commit(lambda: tasks.check_address_file.delay(file_id=wanted.pk), robust=True)
+    with files.refusing():
+        wanted.source = files.keep(f"address_files/{wanted.token}.txt", file)
+    try:
+        _queue(wanted, by=by)
+    except BaseException:
+        files.discard(wanted.source)
+        raise
     return wanted
+
+
+@transaction.atomic
+def _queue(wanted: AddressFile, *, by: Actor) -> None:
+    wanted.save()
+    audit.record("address_file.started", by=by, target=wanted)
+    transaction.on_commit(lambda: tasks.check_address_file.delay(file_id=wanted.pk), robust=True)
 
 
 def delete(row: AddressFile, *, by: Actor) -> None:
@@ -84,7 +94,7 @@ def delete(row: AddressFile, *, by: Actor) -> None:
     if not over.delete()[0]:
         raise FileNotFinished(_("%(name)s is still being examined. Delete it when that is over.") % {"name": row})
     if row.result:
-        default_storage.delete(row.result)
+        files.discard(row.result)
     audit.record("address_file.deleted", by=by, target=row)
 
 

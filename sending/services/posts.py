@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from accounts.models import Permission
+from mailpush.lib import files
 from mailpush.lib.refusals import Refusal
 from mailpush.mail.compose import BadHeader, html_to_text
 from mailpush.mail.post import Post, written
@@ -66,6 +67,7 @@ def send(post: Post, posting: Posting, *, recipients: Sequence[str], by: Actor, 
     :raises RecipientRefused: see `must_be_welcome`.
     :raises BadPost: a value would break out of the header.
     :raises PostTooLarge: the attachments have more than ATTACHED_BYTES.
+    :raises StorageUnavailable: it is a large one, and could not be kept.
     :raises QuotaSpent: the account may not send that many.
     """
     by.must(Permission.WORK)
@@ -84,7 +86,9 @@ def send(post: Post, posting: Posting, *, recipients: Sequence[str], by: Actor, 
     except BadHeader as problem:
         raise BadPost(str(problem)) from problem
     content = _content(posting, subject=post.subject, now=now)
-    for name, value in bodies.store(mime).items():
+    with files.refusing("attachments"):
+        stored = bodies.store(mime)
+    for name, value in stored.items():
         setattr(content, name, value)
     return _accepted(content, [Addressee(address) for address in recipients], now=now)
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from accounts.actors import Actor
 from accounts.models import Account, Permission
 from domains.models import Domain
+from mailpush.lib import files
 from mailpush.lib.brief import Brief
 from mailpush.lib.refusals import Refusal
 from mailpush.lib.rows import Joined
@@ -88,6 +89,7 @@ def send(wanted: Wanted, *, by: Actor, now: datetime) -> list[Taken]:
     :raises BadBraces: the body's braces are not those of variables.
     :raises BadTime: the time has passed, or is more than 30 days away.
     :raises AttachmentsTooLarge: for one mail, or for all of them together.
+    :raises StorageUnavailable: a large mail could not be kept.
     :raises QuotaSpent: the account may not send that many.
     """
     by.must(Permission.WORK)
@@ -99,7 +101,8 @@ def send(wanted: Wanted, *, by: Actor, now: datetime) -> list[Taken]:
     _must_be_of_size(wanted)
     whole = list[Submission]()
     try:
-        whole.extend(_whole(sender, body, columns, to, wanted, now=now) for to in wanted.recipients)
+        with files.refusing("attachments"):
+            whole.extend(_whole(sender, body, columns, to, wanted, now=now) for to in wanted.recipients)
     except BaseException:
         for submission in whole:
             bodies.discard(submission.content)

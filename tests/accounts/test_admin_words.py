@@ -7,6 +7,7 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.utils import label_for_field
 from django.utils import translation
+from django.utils.text import capfirst
 
 OURS = ("accounts", "domains", "senders", "recipients", "templates_app", "sending", "stats", "rpc")
 AS_IN_ENGLISH = {"ID", "AccessKey ID"}
@@ -55,3 +56,19 @@ def test_a_count_of_lines_is_not_the_time_of_adding():
 
     assert imports._meta.get_field("added").verbose_name == "新增"
     assert recipients._meta.get_field("created_at").verbose_name == "添加时间"
+
+
+# What no English word is, in capitals as it is said.
+LETTERS = re.compile(
+    r"\b(api|arf|csv|dkim|dmarc|dns|dsn|html|http|id|ip|json|mime|mx|smtp|spf|tls|url)s?\b", re.IGNORECASE
+)
+
+
+def test_letters_that_are_said_one_by_one_are_capitals():
+    with translation.override("en"):
+        names = {capfirst(str(label_for_field(name, desk.model, desk))) for desk in desks() for name in shown(desk)}
+        options = [desk.model._meta for desk in desks()]
+        names |= {capfirst(str(name)) for each in options for name in (each.verbose_name, each.verbose_name_plural)}
+
+    assert "DKIM keys" in names
+    assert {name for name in names for word in LETTERS.findall(name) if not word.isupper()} == set()

@@ -30,10 +30,26 @@ def test_create_account_prints_what_logs_in(client):
 
 
 def test_create_account_takes_a_password_and_makes_staff():
-    made = run("create_account", "jo@example.com", "--password", "given", "--staff")
+    made = run("create_account", "jo@example.com", "--password", "given by hand", "--staff")
 
-    assert made["password"] == "given"
+    assert made["password"] == "given by hand"
     assert User.objects.get().is_staff
+
+
+@pytest.mark.parametrize(
+    ("password", "sentence"),
+    [
+        ("123", "at least 10 characters"),
+        ("39207561829", "entirely numeric"),
+        ("1234567890", "too common"),
+        ("jo@example.com", "too similar"),
+    ],
+)
+def test_create_account_refuses_passwords_that_sign_up_would_not_take(password, sentence):
+    with pytest.raises(CommandError, match=sentence):
+        run("create_account", "jo@example.com", "--password", password)
+
+    assert not User.objects.exists()
 
 
 def test_create_account_refuses_a_taken_address():

@@ -15,7 +15,7 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 
-PAGES = ["settings", "members", "access-keys", "audit-log", "profile"]
+PAGES = ["settings", "members", "access-keys", "ip-protection", "audit-log", "profile"]
 
 
 def url(name, *args):

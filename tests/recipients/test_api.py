@@ -131,6 +131,27 @@ def test_an_upload_has_a_limit(program, readers, settings):
     assert not Import.objects.exists()
 
 
+def test_an_upload_that_storage_does_not_take_is_refused(program, readers, full_storage):
+    file = SimpleUploadedFile("readers.csv", b"anna@readers.example.org\n")
+
+    answer = program.post(f"/api/v1/lists/{readers.pk}/imports", {"file": file})
+
+    told = answer.json()
+    assert (answer.status_code, told["code"], told["field"]) == (503, "storage_unavailable", "file")
+    assert "Nothing was changed" in told["message"]
+    assert not Import.objects.exists()
+
+
+def test_an_upload_that_finds_no_room_while_it_comes_in_is_refused(program, readers, settings, tmp_path):
+    settings.FILE_UPLOAD_MAX_MEMORY_SIZE, settings.FILE_UPLOAD_TEMP_DIR = 10, str(tmp_path / "none")
+    file = SimpleUploadedFile("readers.csv", b"anna@readers.example.org\n")
+
+    answer = program.post(f"/api/v1/lists/{readers.pk}/imports", {"file": file})
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
+    assert not Import.objects.exists()
+
+
 def test_an_upload_needs_a_file(program, readers):
     answer = program.post(f"/api/v1/lists/{readers.pk}/imports", {})
 

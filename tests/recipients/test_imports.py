@@ -24,6 +24,7 @@ from recipients.imports.rejects import defused
 from recipients.models import Import, Recipient, RecipientList
 from recipients.services import imports, recipients
 from tests.factories import RecipientFactory, RecipientListFactory
+from tests.mailpush.lib.test_files import no_file_longer_than
 
 pytestmark = pytest.mark.django_db
 
@@ -186,6 +187,21 @@ def test_plain_text_is_not_touched():
     assert defused("a=b") == "a=b"
 
 
+def test_an_import_that_finds_no_room_on_the_disk_goes_on_later(upload, recipient_list):
+    job = upload("a@x.com\n" + f"{'nobody ' * 100}\n" * 300)
+    for _ in range(claims.MOST_ATTEMPTS + 1):
+        with no_file_longer_than(100_000):
+            tasks.run_import(import_id=job.pk)
+        assert claims.resumable(timezone.now()) == []
+        Import.objects.update(claimed_until=timezone.now() - timedelta(seconds=1))
+    assert default_storage.exists(job.file.name)
+    assert rows(recipient_list) == {}
+
+    tasks.run_import(import_id=job.pk)
+
+    assert counts(job) == {"read": 301, "added": 1, "updated": 0, "duplicate": 0, "invalid": 300}
+
+
 # Turns and claims
 
 
@@ -288,6 +304,7 @@ def test_two_workers_do_each_import_once(upload, recipient_list):
 
 
 WORKER = """
+import signal
 import sys
 import django
 from django.conf import settings
@@ -295,7 +312,10 @@ from mailpush import settings as own
 own.DATABASES["default"]["NAME"] = sys.argv[1]
 own.STORAGES["default"]["OPTIONS"]["location"] = sys.argv[2]
 django.setup()
+from celery.signals import worker_shutting_down
+from recipients import tasks
 from recipients.imports import staging, work
+signal.signal(signal.SIGTERM, lambda *_: worker_shutting_down.send(sender="worker"))
 work.SHOW_EVERY = 0
 real = getattr(staging.Staging, sys.argv[4])
 def slow(self, *args, **kwargs):
@@ -304,16 +324,13 @@ def slow(self, *args, **kwargs):
     sys.stdin.readline()
     return result
 setattr(staging.Staging, sys.argv[4], slow)
-work.run(int(sys.argv[3]))
+tasks.run_import(import_id=int(sys.argv[3]))
 """
 
 
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("step", ["add", "merge"])
-def test_killed_worker_leaves_nothing_and_its_successor_counts_right(upload, recipient_list, actor, now, step):
-    recipients.add(recipient_list, address="u1@x.com", variables={}, by=actor, now=now)
-    job = upload("".join(f"u{n}@x.com,Name {n}\n" for n in range(30_000)) + "u5@x.com\nnobody\n")
-    worker = subprocess.Popen(
+def worker_at(step, job):
+    """Start a worker on the import; it says "there" when it has come to the step, and waits for a line."""
+    return subprocess.Popen(
         [
             *(sys.executable, "-c", WORKER, connection.settings_dict["NAME"]),
             *(default_storage.location, str(job.pk), step),
@@ -323,7 +340,14 @@ def test_killed_worker_leaves_nothing_and_its_successor_counts_right(upload, rec
         stdout=subprocess.PIPE,
         text=True,
     )
-    with worker:
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("step", ["add", "merge"])
+def test_killed_worker_leaves_nothing_and_its_successor_counts_right(upload, recipient_list, actor, now, step):
+    recipients.add(recipient_list, address="u1@x.com", variables={}, by=actor, now=now)
+    job = upload("".join(f"u{n}@x.com,Name {n}\n" for n in range(30_000)) + "u5@x.com\nnobody\n")
+    with worker_at(step, job) as worker:
         assert worker.stdout.readline() == "there\n"
         if step == "merge":  # in its transaction: its lock says that it lives, however old the claim
             assert claims.resumable(timezone.now() + timedelta(days=1)) == []
@@ -333,6 +357,8 @@ def test_killed_worker_leaves_nothing_and_its_successor_counts_right(upload, rec
     job.refresh_from_db()
     assert job.status == Import.Status.RUNNING
     assert claims.claim(job.pk, now=timezone.now()) is None
+    if step == "merge":  # which may take longer than the worker is given to stop
+        assert job.claimed_until < timezone.now() + claims.LOCKED_WITHIN
 
     Import.objects.filter(pk=job.pk).update(claimed_until=timezone.now() - timedelta(seconds=1))
     wait_for(lambda: claims.resumable(timezone.now()) == [job.pk])
@@ -340,6 +366,28 @@ def test_killed_worker_leaves_nothing_and_its_successor_counts_right(upload, rec
 
     assert counts(job) == {"read": 30_002, "added": 29_999, "updated": 1, "duplicate": 1, "invalid": 1}
     assert len(rows(recipient_list)) == 30_000
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("stops", [1, claims.MOST_ATTEMPTS + 1])
+def test_worker_that_is_told_to_stop_leaves_the_import_to_the_next_at_once(upload, recipient_list, stops):
+    job = upload("".join(f"u{n}@x.com\n" for n in range(30_000)))
+    waiting = upload("a@x.com\n")
+    for _ in range(stops):
+        with worker_at("add", job) as worker:
+            assert worker.stdout.readline() == "there\n"
+            worker.send_signal(signal.SIGTERM)
+            worker.communicate("\n" * 100, timeout=30)
+        assert worker.returncode == 0
+        assert claims.resumable(timezone.now()) == [job.pk]
+
+    assert rows(recipient_list) == {}
+    waiting.refresh_from_db()
+    assert waiting.status == Import.Status.QUEUED
+
+    tasks.run_import(import_id=job.pk)
+
+    assert counts(job)["added"] == 30_000
 
 
 def wait_for(is_so) -> None:

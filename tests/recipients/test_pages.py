@@ -92,6 +92,37 @@ def test_wrong_uploads_are_refused_on_the_page(owner_client, recipient_list, set
     assert not Import.objects.exists()
 
 
+@pytest.mark.parametrize("name", ["list-upload", "suppressions-upload"])
+def test_an_upload_that_finds_no_room_while_it_comes_in_is_refused_on_the_page(
+    owner, recipient_list, settings, tmp_path, name
+):
+    settings.FILE_UPLOAD_MAX_MEMORY_SIZE, settings.FILE_UPLOAD_TEMP_DIR = 1000, str(tmp_path / "none")
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(owner.user)
+    form = page(client, "list" if name == "list-upload" else "suppression-add", *names_list(name, recipient_list))
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)[1]
+    file = SimpleUploadedFile("list.csv", b"a@b.com\n" * 1000)
+
+    answer = post(client, name, *names_list(name, recipient_list), csrfmiddlewaretoken=token, file=file)
+
+    assert answer.status_code >= 400
+    assert "The platform cannot keep files at the moment" in answer.content.decode()
+    assert not Import.objects.exists()
+    assert not Suppression.objects.exists()
+
+
+def names_list(name, recipient_list):
+    return [recipient_list.pk] if name == "list-upload" else []
+
+
+def test_an_upload_that_storage_does_not_take_is_refused_on_the_page(owner_client, recipient_list, full_storage):
+    file = SimpleUploadedFile("list.csv", b"a@b.com\n")
+    answer = post(owner_client, "list-upload", recipient_list.pk, file=file)
+
+    assert "The platform cannot keep files at the moment" in answer.content.decode()
+    assert not Import.objects.exists()
+
+
 def test_upload_needs_the_pages_token(owner, recipient_list):
     client = Client(enforce_csrf_checks=True)
     client.force_login(owner.user)

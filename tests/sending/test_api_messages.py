@@ -219,6 +219,17 @@ def test_attachments_have_a_limit(program, wanted):
     assert program.call("POST", "messages", wanted).json()["code"] == "attachments_too_large"
 
 
+def test_attachments_that_storage_does_not_take_are_refused(program, wanted, full_storage):
+    wanted["attachments"] = [{"name": "a", "content": base64.b64encode(bytes(bodies.LARGEST_IN_ROW)).decode()}]
+
+    answer = program.call("POST", "messages", wanted, Idempotency_Key="once")
+
+    told = answer.json()
+    assert (answer.status_code, told["code"], told["field"]) == (503, "storage_unavailable", "attachments")
+    assert not Content.objects.exists()
+    assert not QuotaUse.objects.filter(day_used__gt=0).exists()
+
+
 def test_files_of_what_may_have_been_accepted_stay_in_storage(sender, actor, now):
     """The last word of a database that goes down is no answer to whether it has committed."""
     file = mime.Attachment("a", "application/pdf", bytes(bodies.LARGEST_IN_ROW))

@@ -124,6 +124,14 @@ def test_large_message_goes_to_storage_and_a_repetition_leaves_nothing_there(pro
     bodies.default_storage.delete(content.mime_file)
 
 
+def test_large_message_that_storage_does_not_take_is_to_be_sent_again_later(program, shop, full_storage):
+    mail = mail_from(shop.address)
+    mail.add_attachment(b"x" * 200_000, maintype="application", subtype="octet-stream", filename="x.bin")
+
+    assert program.send(mail, "ann@north.example") == 451
+    assert not Content.objects.exists()
+
+
 # ── Who may ──
 
 

@@ -257,6 +257,16 @@ def data_url(content):
     return f"data:text/plain;base64,{base64.b64encode(content).decode()}"
 
 
+def test_attachments_that_storage_does_not_take_are_refused(refused, full_storage):
+    attached = {
+        "Attachments.1.AttachmentName": "a",
+        "Attachments.1.AttachmentUrl": data_url(bytes(bodies.LARGEST_IN_ROW)),
+    }
+
+    assert refused(**attached) == "ServiceUnavailable"
+    assert not Content.objects.exists()
+
+
 def test_attachments_come_by_data_url(send):
     files = {
         "Attachments.1.AttachmentName": "发票 2026.txt",

@@ -69,6 +69,33 @@ def test_what_is_posted_once_more_takes_the_place_of_the_first(client, api, plac
     assert not default_storage.exists(first)
 
 
+def test_what_storage_does_not_take_is_refused(client, place, full_storage):
+    response = post(client, place)
+
+    told = ET.fromstring(response.content)
+    assert (response.status_code, told.findtext("Code")) == (503, "ServiceUnavailable")
+    assert "The platform cannot keep files at the moment" in told.findtext("Message")
+    assert not Upload.objects.exists()
+
+
+def test_what_finds_no_room_while_it_comes_in_is_refused(client, place, settings, tmp_path):
+    settings.FILE_UPLOAD_MAX_MEMORY_SIZE, settings.FILE_UPLOAD_TEMP_DIR = 10, str(tmp_path / "none")
+
+    response = post(client, place, b"x" * 2000)
+
+    assert (response.status_code, ET.fromstring(response.content).findtext("Code")) == (503, "ServiceUnavailable")
+    assert not Upload.objects.exists()
+
+
+def test_a_file_that_is_posted_again_in_vain_leaves_the_first(client, api, place, settings, tmp_path):
+    post(client, place)
+    settings.FILE_UPLOAD_MAX_MEMORY_SIZE, settings.FILE_UPLOAD_TEMP_DIR = 10, str(tmp_path / "none")
+
+    assert post(client, place, b"x" * 2000).status_code == 503
+
+    assert uploads.content_at(url(place), account=api.account) == b"hello"
+
+
 def test_sizes_are_bounded(client, place, monkeypatch):
     monkeypatch.setattr(uploads, "LARGEST", 4)
     assert ET.fromstring(post(client, place).content).findtext("Code") == "EntityTooLarge"
@@ -124,6 +151,17 @@ def test_a_file_of_addresses_is_examined(client, api, place, settings):
     assert client.get(link[:-6] + "x.csv").status_code == 404
     api("DeleteValidateFile", FileId=token)
     assert client.get(link).status_code == 404
+
+
+def test_a_file_of_addresses_that_storage_does_not_take_is_refused(client, api, place, settings, tmp_path):
+    options = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}}
+    settings.STORAGES = {**settings.STORAGES, "default": options}
+    (tmp_path / "address_files").touch()  # a file where the folder should be
+    post(client, place, b"a@example.org\n")
+    file = {"FileName": "f", "AddressColumn": 1, "HasHeaderRow": 0, "RemoveDuplicate": 0}
+
+    assert api.refusal("SendValidateFile", FileUrl=url(place), **file) == "ServiceUnavailable"
+    assert not AddressFile.objects.exists()
 
 
 @pytest.mark.parametrize(("content", "column"), [(b"a@x.example.org\n", 2), (b"%PDF-1.7 \xff", 1), (b"", 1)])

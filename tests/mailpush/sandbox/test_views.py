@@ -85,6 +85,7 @@ def test_records_are_published_and_removed(client, world):
 
     assert published == [Record("_dmarc.x.example", "TXT", "v=DMARC1; p=none")]
     assert "v=DMARC1; p=none" in page
+    assert 'data-confirm="Remove the TXT record of _dmarc.x.example?' in page
     assert world.records() == []
 
 

@@ -15,8 +15,13 @@ class Command(BaseCommand):
 
     def handle(self, **_options: Any) -> None:
         try:
-            build(say=self.stdout.write)
+            build(say=self._say)
         except NpmFailed as failure:
             raise CommandError(str(failure)) from failure
         except Locked:
             raise CommandError("Another build of these sources does not end. Stop it, then build again.") from None
+
+    def _say(self, line: str) -> None:
+        """Tell at once what is being done; `up` hands on what commands say of themselves."""
+        self.stderr.write(line, style_func=str)
+        self.stderr.flush()
