@@ -1,0 +1,59 @@
+"""The doors that tracked mail leads to: a pixel, and links that lead on. No login, no cookie.
+
+They answer under any name: customers' tracking hosts lead here, old mails to hosts that were verified once, and nothing
+in an answer comes from the name. What lets in is the signed token.
+"""
+
+from base64 import b64decode
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from mailpush.lib.tokens import BadToken
+from sending import tracking
+from sending.services import readings
+
+PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")  # 43 bytes: one transparent dot
+HEADERS = {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
+
+
+@never_cache
+@require_safe
+def pixel(request: HttpRequest, token: str) -> HttpResponse:
+    try:
+        if request.method == "HEAD":
+            tracking.message_of(token)
+        else:
+            readings.note_open(token, reader=tracking.reader_of(request.headers), now=timezone.now())
+    except BadToken:
+        return unknown(request)
+    return HttpResponse(PIXEL, content_type="image/gif", headers=HEADERS)
+
+
+@never_cache
+@require_safe
+def link(request: HttpRequest, token: str, sealed: str) -> HttpResponse:
+    reader = "" if request.method == "HEAD" else tracking.reader_of(request.headers)
+    try:
+        address = readings.follow(token, sealed, reader=reader, now=timezone.now())
+    except BadToken:
+        return unknown(request)
+    except readings.NotNow:
+        return _said(request, "sending/link_later.html", status=503)
+    return HttpResponse(status=302, headers={"Location": address} | HEADERS)
+
+
+@never_cache
+def unknown(request: HttpRequest) -> HttpResponse:
+    """Tell a reader that this leads nowhere."""
+    return _said(request, "sending/link_unknown.html", status=404)
+
+
+def _said(request: HttpRequest, page: str, *, status: int) -> HttpResponse:
+    response = render(request, page, status=status)
+    for name, value in HEADERS.items():
+        response[name] = value
+    return response
