@@ -66,6 +66,14 @@ class OrderForm(forms.Form):
         empty_label=_("No tag"),
         help_text=_("Sorts this send in the statistics."),
     )
+    is_tracked = forms.BooleanField(
+        label=_("Count opens and clicks"),
+        required=False,
+        help_text=_(
+            "The links of the HTML then lead through us, and a picture of one dot is added. Readers can be told by it: "
+            "do so only where your privacy notice says so."
+        ),
+    )
     when = forms.ChoiceField(
         label=_("When"),
         choices=[(NOW, _("Now")), (LATER, _("At a time"))],

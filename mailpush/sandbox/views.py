@@ -4,6 +4,7 @@ For visitors who sit at this machine, in sandbox mode; before login too, because
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from email.message import EmailMessage
 from functools import wraps
 from typing import Any
@@ -64,7 +65,7 @@ def mail(request: HttpRequest, pk: int) -> HttpResponse:
         "headers": reading.headers(message),
         "text": text,
         "has_html": bool(reading.body(message, "html")),
-        "links": reading.links(message),
+        "links": [replace(link, url=_reachable(link.url)) for link in reading.links(message)],
         "attachments": reading.attachments(message),
     }
     return _page(request, "sandbox/mail.html", context)
@@ -87,6 +88,13 @@ def mail_source(_request: HttpRequest, pk: int) -> HttpResponse:
         content_type="message/rfc822",
         headers={"Content-Disposition": f'attachment; filename="mail-{found.id}.eml"'},
     )
+
+
+def _reachable(url: str) -> str:
+    """Return where a visitor's browser finds a tracked link: the host it names is known to the sandbox's DNS alone."""
+    host, found, path = url.partition("/t/")
+    is_ours = host.partition("://")[2].startswith("track.") and host.count("/") == 2  # noqa: PLR2004 - of the scheme
+    return f"{settings.MAILPUSH_PUBLIC_URL}{found}{path}" if found and is_ours else url
 
 
 def _mail(pk: int) -> tuple[Mail, EmailMessage]:

@@ -16,11 +16,12 @@ from accounts.api import bodies, paging
 from accounts.api.fields import Id, Shape, Text
 from accounts.api.schema import asked_as, page_of, shown_as
 from accounts.api.views import ApiView, repeatable
-from accounts.models import Scope
+from accounts.models import Account, Scope
 from accounts.services import ip_protection
 from recipients.models import RecipientList
 from senders.models import Sender, Tag
 from sending.models import AddressType, Batch
+from sending.models.batch import BatchQuerySet
 from sending.services import batches, rests
 from templates_app.models import Template
 
@@ -39,6 +40,8 @@ EXAMPLE = {
     "rest_of": None,
     "requested": 1000,
     "counts": dict(zip(COUNTS, (1000, 600, 20, 0, 15, 0, 0, 30, 365), strict=True)),
+    "tracked": True,
+    "readings": {"opens": 310, "unique_opens": 240, "clicks": 58, "unique_clicks": 41},
     "progress": 63,
     "created_by": "access key MP0A1B2C3D4E5F60718293A4B5",
     "created_at": "2026-11-26T09:00:00Z",
@@ -62,6 +65,15 @@ class BatchCounts(serializers.Serializer[Batch]):
     waiting = serializers.IntegerField()
 
 
+class BatchReadings(serializers.Serializer[Batch]):
+    """What readers of a tracked batch did, without what machines did. A unique one is the first of its message."""
+
+    opens = serializers.IntegerField(default=0)
+    unique_opens = serializers.IntegerField(default=0)
+    clicks = serializers.IntegerField(default=0)
+    unique_clicks = serializers.IntegerField(default=0)
+
+
 @shown_as(EXAMPLE)
 class BatchDetail(serializers.Serializer[Batch]):
     id = serializers.CharField(source="pk")
@@ -77,6 +89,8 @@ class BatchDetail(serializers.Serializer[Batch]):
     rest_of = serializers.CharField(source="rest_of_id", allow_null=True, help_text="The batch whose rest it goes to.")
     requested = serializers.IntegerField(help_text="How many were on the list when it was ordered or started.")
     counts = BatchCounts(source="*")
+    tracked = serializers.BooleanField(source="content.is_tracked")
+    readings = BatchReadings(source="*")
     progress = serializers.IntegerField(help_text="Percent with a final answer.")
     created_by = serializers.CharField()
     created_at = serializers.DateTimeField()
@@ -103,6 +117,10 @@ class OrderBatch(Shape):
     )
     tag = Text(required=False, max_length=128, help_text="One of your tags, by name.")
     at = serializers.DateTimeField(required=False, help_text="When it is to start, within a year; left out: now.")
+    tracked = serializers.BooleanField(
+        default=False,
+        help_text="Whether opens and clicks of the HTML body are counted: its links then lead through this platform.",
+    )
 
 
 @asked_as({}, {"at": "2027-01-31T09:00:00+08:00"})
@@ -126,7 +144,7 @@ class Batches(ApiView):
     @extend_schema(operation_id="batches_list", summary="List batches", parameters=[BatchFilter], responses=BatchPage)
     def get(self, request: Request) -> Response:
         asked = paging.asked(BatchFilter, request)
-        rows = Batch.objects.for_account(self.account).select_related("sender", "tag")
+        rows = shown_batches(self.account)
         if "status" in asked:
             rows = rows.filter(status=asked["status"])
         if "list" in asked:
@@ -160,6 +178,7 @@ class Batches(ApiView):
             address_type=AddressType(wanted["address_type"]),
             tag=_own(tags.filter(name__iexact=wanted["tag"]), "tag") if "tag" in wanted else None,
             at=wanted.get("at"),
+            is_tracked=wanted["tracked"],
         )
 
 
@@ -171,7 +190,7 @@ class BatchView(ApiView):
         return Response(BatchDetail(self.batch(pk)).data)
 
     def batch(self, pk: int) -> Batch:
-        return get_object_or_404(Batch.objects.for_account(self.account).select_related("sender", "tag"), pk=pk)
+        return get_object_or_404(shown_batches(self.account), pk=pk)
 
     def done(self, pk: int, deed: Callable[[Batch, datetime], object]) -> Response:
         """Do something with a batch and show what it is then."""
@@ -251,6 +270,13 @@ class BatchSendToRest(BatchView):
         batch = self.batch(pk)
         again = rests.send(batch, **bodies.wanted(SendToRest, request), by=self.actor, now=timezone.now())
         return Response(BatchDetail(again).data, status=202)
+
+
+def shown_batches(account: Account) -> BatchQuerySet:
+    """Return an account's batches with all that is told of them."""
+    columns = ("html", "text", "mime")  # a page of bodies would be many megabytes
+    rows = Batch.objects.for_account(account).with_readings().select_related("sender", "tag", "content")
+    return rows.defer(*(f"content__{column}" for column in columns))
 
 
 def _own(rows: Any, field: str) -> Any:
