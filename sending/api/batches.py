@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from django.db.models import OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -20,7 +22,7 @@ from accounts.models import Account, Scope
 from accounts.services import ip_protection
 from recipients.models import RecipientList
 from senders.models import Sender, Tag
-from sending.models import AddressType, Batch
+from sending.models import AddressType, Batch, LinkCount
 from sending.models.batch import BatchQuerySet
 from sending.services import batches, rests
 from templates_app.models import Template
@@ -273,10 +275,15 @@ class BatchSendToRest(BatchView):
 
 
 def shown_batches(account: Account) -> BatchQuerySet:
-    """Return an account's batches with all that is told of them."""
-    columns = ("html", "text", "mime")  # a page of bodies would be many megabytes
-    rows = Batch.objects.for_account(account).with_readings().select_related("sender", "tag", "content")
-    return rows.defer(*(f"content__{column}" for column in columns))
+    """Return an account's batches with all that is told of them; what readers did is summed up for a page alone."""
+    sums = {name: Coalesce(Subquery(_sum(name)), 0) for name in LinkCount.NUMBERS}
+    rows = Batch.objects.for_account(account).annotate(**sums).select_related("sender", "tag", "content")
+    return rows.defer("content__html", "content__text", "content__mime")  # megabytes each
+
+
+def _sum(name: str) -> Any:
+    rows = LinkCount.objects.filter(batch=OuterRef("pk")).values("batch")
+    return rows.annotate(sum=Sum(name)).values("sum")
 
 
 def _own(rows: Any, field: str) -> Any:

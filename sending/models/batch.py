@@ -3,8 +3,7 @@
 from typing import ClassVar, Self
 
 from django.db import models
-from django.db.models import F, Q, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -18,11 +17,6 @@ from templates_app.models import Template
 class BatchQuerySet(models.QuerySet["Batch"]):
     def for_account(self, account: Account) -> Self:
         return self.filter(account=account)
-
-    def with_readings(self) -> Self:
-        """Add what readers did: `opens`, `unique_opens`, `clicks` and `unique_clicks`."""
-        names = ("opens", "unique_opens", "clicks", "unique_clicks")
-        return self.annotate(**{name: Coalesce(Sum(f"link_counts__{name}"), 0) for name in names})
 
 
 class Batch(models.Model):

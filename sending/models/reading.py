@@ -24,6 +24,8 @@ class LinkCount(models.Model):
     first click counts as unique at the link where it came.
     """
 
+    NUMBERS = ("opens", "unique_opens", "clicks", "unique_clicks")
+
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="link_counts", db_index=False, db_constraint=False)
     number = models.PositiveIntegerField()
     slot = models.PositiveSmallIntegerField()

@@ -181,12 +181,11 @@ def _readings(batch: Batch) -> dict[str, Any]:
     """Return what its readers did, and which links they followed."""
     if not batch.content.is_tracked:
         return {}
-    names = ("opens", "unique_opens", "clicks", "unique_clicks")
     counts = LinkCount.objects.filter(batch=batch)
     found = counts.exclude(number=0).values("url").annotate(count=Sum("clicks")).order_by("-count", "url")
     links = list(found[: MOST_LINKS + 1])
     return {
-        "readings": counts.aggregate(**{name: Coalesce(Sum(name), 0) for name in names}),
+        "readings": counts.aggregate(**{name: Coalesce(Sum(name), 0) for name in LinkCount.NUMBERS}),
         "links": links[:MOST_LINKS],
         "has_more_links": len(links) > MOST_LINKS,
     }
