@@ -74,9 +74,7 @@ def _plain(recipients: int, processes: str, rounds: int, *, peers: bool | None, 
         expansion_seconds = _expand(sender, readers)
     measured = _summed_up([each for each in sent if each.processes == most], sent, rates, expansion_seconds, sink.name)
     if is_tracked:
-        measured.notes.append(
-            "Each mail of ours is tracked: 22 links and a pixel. The peers' are not."
-        )
+        measured.notes.append("Each mail of ours is tracked: 22 links and a pixel. The peers' are not.")
     return measured
 
 
