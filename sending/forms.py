@@ -70,8 +70,8 @@ class OrderForm(forms.Form):
         label=_("Count opens and clicks"),
         required=False,
         help_text=_(
-            "The links of the HTML then lead through us, and a picture of one dot is added. Readers can be told by it: "
-            "do so only where your privacy notice says so."
+            "Links of the HTML then lead through us, and a picture of one dot is added; links with the attribute "
+            "data-no-track stay as they are. It tells of each reader, so your privacy notice must say so."
         ),
     )
     when = forms.ChoiceField(

@@ -3,6 +3,7 @@
 For visitors who sit at this machine, in sandbox mode; before login too, because signing up needs its mail.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from email.message import EmailMessage
@@ -26,8 +27,12 @@ from mailpush.sandbox.publishing import publish_domain
 from mailpush.sandbox.world import KEPT_MAILS, RECORD_TYPES, BadRecord, Mail, World
 
 PAGE_SIZE = 50
-# The frame may neither run, nor fetch, nor send anything.
-FRAME_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
+TRACKING_HOST = re.compile(r"https?://track\.[^/\s\"'<>]+(?=/t/)")
+# The frame may neither run, nor send, nor fetch anything but the pixel of tracked mail: who looks here is its reader.
+FRAME_POLICY = (
+    f"sandbox; default-src 'none'; img-src data: {settings.MAILPUSH_PUBLIC_URL}/t/; style-src 'unsafe-inline'; "
+    "frame-ancestors 'self'"
+)
 
 View = Callable[..., HttpResponseBase]
 
@@ -76,7 +81,8 @@ def mail(request: HttpRequest, pk: int) -> HttpResponse:
 def mail_html(_request: HttpRequest, pk: int) -> HttpResponse:
     """Show the HTML part alone, for the sandboxed frame."""
     _found, message = _mail(pk)
-    return HttpResponse(reading.body(message, "html"), headers={"Content-Security-Policy": FRAME_POLICY})
+    html = _reachable(reading.body(message, "html"))
+    return HttpResponse(html, headers={"Content-Security-Policy": FRAME_POLICY})
 
 
 @require_safe
@@ -90,11 +96,9 @@ def mail_source(_request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-def _reachable(url: str) -> str:
-    """Return where a visitor's browser finds a tracked link: the host it names is known to the sandbox's DNS alone."""
-    host, found, path = url.partition("/t/")
-    is_ours = host.partition("://")[2].startswith("track.") and host.count("/") == 2  # noqa: PLR2004 - of the scheme
-    return f"{settings.MAILPUSH_PUBLIC_URL}{found}{path}" if found and is_ours else url
+def _reachable(text: str) -> str:
+    """Let tracked links and pixels lead to a host that a visitor's browser knows, as it does not ask our DNS."""
+    return TRACKING_HOST.sub(settings.MAILPUSH_PUBLIC_URL, text)
 
 
 def _mail(pk: int) -> tuple[Mail, EmailMessage]:

@@ -30,7 +30,7 @@ def pixel(request: HttpRequest, token: str) -> HttpResponse:
             readings.note_open(token, reader=tracking.reader_of(request.headers), now=timezone.now())
     except BadToken:
         return unknown(request)
-    return HttpResponse(PIXEL, content_type="image/gif", headers=HEADERS)
+    return HttpResponse(PIXEL, content_type="image/gif", headers=HEADERS | {"Content-Length": str(len(PIXEL))})
 
 
 @never_cache
@@ -43,7 +43,7 @@ def link(request: HttpRequest, token: str, sealed: str) -> HttpResponse:
         return unknown(request)
     except readings.NotNow:
         return _said(request, "sending/link_later.html", status=503)
-    return HttpResponse(status=302, headers={"Location": address} | HEADERS)
+    return HttpResponse(status=302, headers=HEADERS | {"Location": address, "Content-Length": "0"})
 
 
 @never_cache

@@ -1,5 +1,6 @@
 """The statistics page and its export."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -145,6 +146,21 @@ def test_today_is_the_accounts_day(owner_client, sender, zone, day, monkeypatch)
 
 
 # ── Export ──
+
+
+def test_opens_and_clicks_have_a_table_where_there_are_any(owner_client, sender):
+    yesterday = quotas.today(sender.account, timezone.now()) - timedelta(days=1)
+    row = DailyFigureFactory(sender=sender, day=yesterday, total=10, success=8)
+    without = owner_client.get(reverse("stats:statistics")).content.decode()
+
+    type(row).objects.update(opens=6, unique_opens=4, clicks=3, unique_clicks=1)
+    page = owner_client.get(reverse("stats:statistics")).content.decode()
+
+    assert "Opens and clicks" not in without
+    table = page[page.index('aria-labelledby="readings"') :].partition("</table>")[0]
+    cells = [" ".join(re.sub("<[^>]+>", "", cell).split()) for cell in re.findall("<td.*?</td>", table)]
+    assert cells[:8] == [f"{yesterday}", "8", "6", "4", "50.00 %", "3", "1", "12.50 %"]
+    assert cells[-8:] == ["Sum", "8", "6", "4", "50.00 %", "3", "1", "12.50 %"]
 
 
 def test_export_is_the_table_as_csv(owner_client, sender):
