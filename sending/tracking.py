@@ -1,9 +1,9 @@
 """Tracked links and the pixel of a mail: made and read here.
 
 A link of a tracked mail is `/t/<message>/<target>`. The first part names the message and is made for every recipient;
-the second is the same in all mails of a content: the address it leads to, signed together with the content, so that
-links go on leading there when every row is gone, and nowhere else. Variables stand in it by their names: whose values
-they get is for the message to say. `/t/<message>.gif` is the pixel.
+the second is the same in all mails of a content: the address it leads to, signed together with the content and the host
+it was made for, so that links go on leading there when every row is gone, and nowhere else. Variables stand in it by
+their names: whose values they get is for the message to say. `/t/<message>.gif` is the pixel.
 """
 
 import html as html_escapes
@@ -36,15 +36,22 @@ AROUND = "".join(map(chr, range(0x21)))  # before and after one
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link of a content, by its number there; `target` may have variables."""
+    """A link of a content, by its number there; `target` may have variables.
+
+    It leads on at the host it was made for and at our own: nobody's name may vouch for the links of another customer.
+    """
 
     content_id: int
     number: int
+    host: str
     target: str
 
     @property
     def has_variables(self) -> bool:
         return bool(rendering.compile(self.target, escape=False).variables)
+
+    def stands_at(self, host: str) -> bool:
+        return host in {self.host, *settings.ALLOWED_HOSTS}
 
     def leads_to(self, values: Mapping[str, str]) -> str | None:
         """Return the address for these values; None where they leave none of the web's."""
@@ -81,7 +88,7 @@ def marked(html: str, *, content_id: int, base: str, read: Callable[[str], str])
 
     :param read: returns what an `href` leads to, as the source of a text with variables.
     """
-    number = 0
+    number, host = 0, str(urlsplit(base).hostname)
 
     def link(href: str) -> str | None:
         nonlocal number
@@ -89,7 +96,7 @@ def marked(html: str, *, content_id: int, base: str, read: Callable[[str], str])
         if not WEB.match(target) or target.startswith(f"{settings.MAILPUSH_PUBLIC_URL}/u/"):
             return None
         number += 1
-        url = f"{base}{MARK}/{_sealed(Link(content_id, number, target))}"
+        url = f"{base}{MARK}/{_sealed(Link(content_id, number, host, target))}"
         return url if len(url) <= LONGEST_URL and number < 1 << 8 * NUMBER_BYTES else None
 
     return links.replaced(html, link=link, ending=f'<img src="{base}{MARK}.gif" width="1" height="1" alt="">')
@@ -114,7 +121,7 @@ def _template_target(href: str) -> str:
 
 def _sealed(link: Link) -> str:
     head = link.number.to_bytes(NUMBER_BYTES, "big") + link.content_id.to_bytes(CONTENT_BYTES, "big")
-    return tokens.seal("link", head + link.target.encode())
+    return tokens.seal("link", head + f"{link.host}/{link.target}".encode())
 
 
 def _with_slots(form: Compiled) -> Compiled:
@@ -152,9 +159,9 @@ def link_of(sealed: str) -> Link:
     :raises tokens.BadToken: it is not one of ours.
     """
     raw = tokens.unseal("link", sealed)
-    head, target = raw[: NUMBER_BYTES + CONTENT_BYTES], raw[NUMBER_BYTES + CONTENT_BYTES :]
-    number, content_id = head[:NUMBER_BYTES], head[NUMBER_BYTES:]
-    return Link(int.from_bytes(content_id, "big"), int.from_bytes(number, "big"), target.decode())
+    number, content_id = raw[:NUMBER_BYTES], raw[NUMBER_BYTES : NUMBER_BYTES + CONTENT_BYTES]
+    host, _slash, target = raw[NUMBER_BYTES + CONTENT_BYTES :].decode().partition("/")
+    return Link(int.from_bytes(content_id, "big"), int.from_bytes(number, "big"), host, target)
 
 
 # Who is asking

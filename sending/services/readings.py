@@ -79,14 +79,16 @@ def note_open(token: str, *, reader: str, now: datetime) -> None:
     _patiently(lambda: _noted({**look, "act": Event.Act.OPENED.value}, now=now))
 
 
-def follow(token: str, sealed: str, *, reader: str, now: datetime) -> str:
+def follow(token: str, sealed: str, *, host: str, reader: str, now: datetime) -> str:
     """Return where a link leads, and write down that somebody has followed it.
 
     :param reader: empty where nothing is to be written down.
-    :raises BadToken: it is none of ours.
+    :raises BadToken: it is none of ours, or none of this host's.
     :raises NotNow: it depends on the message, and the database does not answer.
     """
     message_id, link = tracking.message_of(token), tracking.link_of(sealed)
+    if not link.stands_at(host):
+        raise BadToken(sealed)
     values: dict[str, str] | None = None
     if reader:
         look = {"message": message_id, "content": link.content_id, "number": link.number, "url": link.target}

@@ -1,12 +1,13 @@
 """The doors that tracked mail leads to: a pixel, and links that lead on. No login, no cookie.
 
-They answer under any name: customers' tracking hosts lead here, old mails to hosts that were verified once, and nothing
-in an answer comes from the name. What lets in is the signed token.
+They answer under names that are not ours, too: customers' tracking hosts lead here, and old mails to hosts that were
+verified once. What lets in is the signed token; a link leads on only under the name that it was made for, or ours.
 """
 
 from base64 import b64decode
 
 from django.http import HttpRequest, HttpResponse
+from django.http.request import split_domain_port
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -38,12 +39,17 @@ def pixel(request: HttpRequest, token: str) -> HttpResponse:
 def link(request: HttpRequest, token: str, sealed: str) -> HttpResponse:
     reader = "" if request.method == "HEAD" else tracking.reader_of(request.headers)
     try:
-        address = readings.follow(token, sealed, reader=reader, now=timezone.now())
+        address = readings.follow(token, sealed, host=_host(request), reader=reader, now=timezone.now())
     except BadToken:
         return unknown(request)
     except readings.NotNow:
         return _said(request, "sending/link_later.html", status=503)
     return HttpResponse(status=302, headers=HEADERS | {"Location": address, "Content-Length": "0"})
+
+
+def _host(request: HttpRequest) -> str:
+    """Return the name a request came under, whoever's it is; `get_host` lets ours alone pass."""
+    return split_domain_port(request.META.get("HTTP_HOST") or request.META["SERVER_NAME"])[0]
 
 
 @never_cache

@@ -17,13 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domains.models import RecordCheck
+from domains.services.domains import add_key
 from mailpush.lib import tokens
+from mailpush.mail.dkim import generate_key
 from sending import tracking
 from sending.delivery.composing import ContentComposer
 from sending.delivery.parcels import QueuedMessage
 from sending.models import Event, LinkCount, Message, Reading, Status
 from sending.services import readings
-from tests.factories import BatchFactory, ContentFactory, MessageFactory
+from tests.factories import BatchFactory, ContentFactory, MessageFactory, SenderFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -180,7 +182,7 @@ def test_a_value_cannot_break_out_of_the_answer(sender, reader):
 
 @pytest.fixture(scope="module")
 def genuine():
-    link = tracking.Link(7, 1, "https://shop.example/")
+    link = tracking.Link(7, 1, "localhost", "https://shop.example/")
     return tracking.token_of(5, today=timezone.now().date()), tracking._sealed(link)
 
 
@@ -216,23 +218,57 @@ def test_tampering_is_noticed(genuine, place, change):
         tracking.link_of(sealed[:place] + other + sealed[place + 1 :])
 
 
-@given(st.integers(0, 2**24 - 1), st.integers(0, 2**48 - 1), st.text(st.characters(codec="utf-8"), max_size=50))
-def test_links_come_back_as_they_were(number, content_id, target):
-    link = tracking.Link(content_id, number, target)
+@given(
+    st.integers(0, 2**24 - 1),
+    st.integers(0, 2**48 - 1),
+    st.from_regex(r"[a-z.]{0,20}", fullmatch=True),
+    st.text(st.characters(codec="utf-8"), max_size=50),
+)
+def test_links_come_back_as_they_were(number, content_id, host, target):
+    link = tracking.Link(content_id, number, host, target)
 
     assert tracking.link_of(tracking._sealed(link)) == link
 
 
 def test_other_methods_and_paths_are_refused_on_tracking_hosts(tracked, reader):
     host = tracked.sender.domain.tracking_host
+    verify(tracked.sender.domain)
     _message, html = composed(tracked)
-    links, pixel = paths(html)
+    links, pixel = paths(html.replace(host, "localhost"))
 
     assert reader.post(links[0], headers={"host": host}).status_code == 405
     assert reader.get(links[0], headers={"host": host}).status_code == 302
     assert reader.get(pixel, headers={"host": host}).status_code == 200
     for path in ("/", "/console/", "/accounts/login/", "/api/v1/messages", "/u/x", "/healthz"):
         assert reader.get(path, headers={"host": host}).status_code == 400
+
+
+def verify(domain):
+    RecordCheck.objects.create(
+        domain=domain, kind="tracking", outcome=RecordCheck.Outcome.PASSED, checked_at=timezone.now()
+    )
+
+
+def test_nobody_else_can_lead_readers_away_under_a_customers_name(tracked, reader):
+    """A link of one customer, taken to the tracking host of another, is not valid there."""
+    other = ContentFactory(sender=SenderFactory(), html=HTML, is_tracked=True)
+    add_key(other.sender.domain, generate_key(), now=timezone.now())
+    for content in (tracked, other):
+        verify(content.sender.domain)
+    host, foreign_host = (content.sender.domain.tracking_host for content in (tracked, other))
+    _message, html = composed(other)
+    path = paths(html.replace(foreign_host, "localhost"))[0][0]
+
+    answers = {
+        name: reader.get(path, headers={"host": name}) for name in (foreign_host, host, "localhost", "x.example")
+    }
+
+    assert {name: answer.status_code for name, answer in answers.items()} == {
+        foreign_host: 302,
+        host: 404,
+        "localhost": 302,
+        "x.example": 404,
+    }
 
 
 # What is written down
