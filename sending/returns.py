@@ -90,11 +90,11 @@ def _read(row: Returned, *, now: datetime) -> reading.Reading | None:
     """Read a mail, and find the message it is about; None where reading failed, which must stop nobody else's."""
     try:
         found = reading.read(bytes(row.mime))
+        if row.message_id is None:
+            row.message_id = return_path.message_of_tokens(found.tokens, now=now)
     except Exception:
         log.exception("Returned mail %s", row.pk)
         return None
-    if row.message_id is None:
-        row.message_id = return_path.message_of_tokens(found.tokens, now=now)
     return found
 
 
@@ -109,6 +109,16 @@ def _weigh(row: Returned, found: reading.Reading | None, hand: Hand) -> None:
     if found is None:
         row.kind, row.words = Kind.OTHER, UNREADABLE
         return
+    try:
+        _understand(row, found, message, hand)
+    except (OperationalError, InterfaceError):  # the database's trouble, not this mail's
+        raise
+    except Exception:  # one odd mail must not stop all that came after it
+        log.exception("Returned mail %s", row.pk)
+        row.kind, row.words, row.failure = Kind.OTHER, UNREADABLE, ""
+
+
+def _understand(row: Returned, found: reading.Reading, message: Message | None, hand: Hand) -> None:
     row.words = ledger.words(found.words)
     row.kind = Kind(found.kind_for(message.recipient) if message else found.kind)
     if row.mailbox == Mailbox.UNSUBSCRIBE:
@@ -116,14 +126,8 @@ def _weigh(row: Returned, found: reading.Reading | None, hand: Hand) -> None:
     if row.kind in {Kind.BOUNCE, Kind.DELAY}:
         _bounce(row, found, message, hand)
         return
-    try:
-        with transaction.atomic():
-            _heed(row, message, hand)
-    except (OperationalError, InterfaceError):  # the database's trouble, not this mail's
-        raise
-    except Exception:  # one odd mail must not stop all that came after it
-        log.exception("Returned mail %s", row.pk)
-        row.kind, row.words = Kind.OTHER, UNREADABLE
+    with transaction.atomic():  # what it has half done is undone
+        _heed(row, message, hand)
 
 
 def _heed(row: Returned, message: Message | None, hand: Hand) -> None:

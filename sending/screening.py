@@ -29,12 +29,13 @@ class Finding:
 
 
 # One look-up by index for each side of each question, however the server believes the tables to be (LIMIT 1 sees to
-# that). A quota that was last used on an earlier day is whole.
+# that). A quota that was last used on an earlier day is whole. One row for each question, in their order: no join may
+# drop one, so an account that has been deleted since the login has nothing left.
 ASK = """
-SELECT s.reason, s.account_id IS NULL, l.id, q.unused
+SELECT s.reason, s.account_id IS NULL, l.id, COALESCE(q.unused, 0)
 FROM jsonb_to_recordset(%(questions)s)
      AS w(place int, account_id bigint, domain text, sender text, key text, day date, month date)
-JOIN LATERAL (
+LEFT JOIN LATERAL (
     SELECT LEAST(a.daily_quota - CASE WHEN u.day >= w.day THEN u.day_used ELSE 0 END,
                  a.monthly_quota - CASE WHEN u.month >= w.month THEN u.month_used ELSE 0 END) AS unused
     FROM accounts_account a LEFT JOIN accounts_quotause u ON u.account_id = a.id

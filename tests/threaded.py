@@ -4,16 +4,18 @@ import asyncio
 import threading
 from contextlib import AbstractAsyncContextManager
 
+import uvloop
+
 
 class InThread:
-    """Open for the length of a block, in an event loop of its own."""
+    """Open for the length of a block, in an event loop of its own: of the kind that the doors have."""
 
     def opened(self) -> AbstractAsyncContextManager[object]:
         """Serve for the length of that block."""
         raise NotImplementedError
 
     def __enter__(self):
-        self.loop = asyncio.new_event_loop()
+        self.loop = uvloop.new_event_loop()
         self._stop = asyncio.Event()
         self._is_open = threading.Event()
         self._thread = threading.Thread(target=self.loop.run_until_complete, args=(self._serve(),))

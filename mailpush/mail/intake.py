@@ -78,7 +78,10 @@ class Intake:
         self.flush()
         if self._is_leaving and self._is_idle:
             raise _leaving()
+        known = len(self._wire.received)
         await self._wire.sent(self._limits.idle_seconds)
+        if len(self._wire.received) > known:  # it spoke while it was slow to listen
+            return
         seconds = deadline - self._now()
         if seconds <= 0:
             raise PeerSlow

@@ -1,8 +1,9 @@
 """What DNS must say of this installation before others take its mail, for `manage.py check --deploy`.
 
 Receivers look up the address that a connection comes from: its PTR record should lead to the name we greet with, and
-that name back to the address (RFC 1912 section 2.1; Gmail, Outlook and QQ refuse or defer mail without it). And they
-look whether SPF, which customers' domains include from us, passes the address.
+that name back to the address (RFC 1912 section 2.1; Gmail, Outlook and QQ refuse or defer mail without it). From the
+addresses of MAILPUSH_SOURCE_IPS we greet with the name of their own, where they have one. And they look whether SPF,
+which customers' domains include from us, passes the address.
 """
 
 import asyncio
@@ -12,11 +13,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning  # noqa: A004 Django's name
-from dns.reversename import from_address
 
 from mailpush.lib import dns
 from mailpush.mail import spf
 from mailpush.mail.records import NoAnswer, look_up, look_up_txt
+from mailpush.mail.reverse import address_kind, is_translated, look_back
 
 
 def names_in_dns(**_options: Any) -> list[CheckMessage]:
@@ -41,12 +42,19 @@ async def _look() -> list[CheckMessage]:
 
 async def _of_address(ip: str, ours: list[str], resolver: dns.Resolver) -> AsyncIterator[CheckMessage]:
     host = settings.MAILPUSH_MAIL_HOST
-    records = await look_up(str(from_address(ip)), "PTR", resolver)
-    found = [record.target.to_text(omit_final_dot=True) for record in records]
-    if not found:
+    found = await look_back(ip, resolver)
+    may_differ = bool(settings.MAILPUSH_SOURCE_IPS) and not is_translated(ip)
+    if may_differ and found.confirmed:
+        return
+    if not found.names:
         yield _warning(4, f"{ip} has no PTR record.", f"Whoever gives you the address can point it to {host}.")
-    elif host not in map(str.lower, found):
-        yield _warning(5, f"The PTR record of {ip} says {', '.join(found)}.", f"It should say {host}, as we greet.")
+    elif host not in found.names:
+        said = f"The PTR record of {ip} says {', '.join(found.names)}."
+        if may_differ:
+            kind = address_kind(ipaddress.ip_address(ip))
+            yield _warning(5, said, f"Publish an {kind} record of that name: {ip}. Until then we greet as {host}.")
+            return
+        yield _warning(5, said, f"It should say {host}, as we greet.")
     if ip not in ours:
         yield _warning(6, f"{host} does not lead to {ip}, from which mail leaves.", "Add it to the A or AAAA records.")
 

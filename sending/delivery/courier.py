@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from sending.delivery.dialing import Dialer, Terms
+from sending.delivery.greetings import Greetings
 from sending.delivery.parcels import Delivery, Parcel
 from sending.delivery.sites import Limits, Site
 
@@ -33,6 +34,7 @@ class Courier:
         :param report: takes deliveries by the handful, in the courier's thread; each parcel is reported once.
         """
         self._terms = terms
+        self._greetings = Greetings(terms.helo)
         self._dialers: dict[tuple[str, ...], Dialer] = {}  # by the source addresses that are dedicated to the senders
         self._report = report
         self._sites: dict[tuple[str, tuple[str, ...]], Site] = {}
@@ -72,7 +74,7 @@ class Courier:
         key = name, source_ips
         if source_ips not in self._dialers:
             terms = replace(self._terms, source_ips=source_ips or self._terms.source_ips)
-            self._dialers[source_ips] = Dialer(terms)
+            self._dialers[source_ips] = Dialer(terms, self._greetings)
         if key not in self._sites:
             emptied = partial(self._sites.pop, key, None)
             self._sites[key] = Site(self._dialers[source_ips], self._take, emptied=emptied)

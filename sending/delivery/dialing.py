@@ -9,6 +9,7 @@ from mailpush.mail.client import ConnectFailed, Session, TlsFailed, connect
 from mailpush.mail.mx import MxHost, Route
 from mailpush.mail.replies import Reply
 from mailpush.mail.tls import TlsPolicy
+from sending.delivery.greetings import Greetings
 
 UNREACHABLE_SECONDS = 60.0  # an address that could not be reached is left alone this long
 
@@ -21,7 +22,7 @@ CHANCE = random.Random()  # noqa: S311 - sharing load, not keeping secrets
 class Terms:
     """How this process introduces itself."""
 
-    helo: str
+    helo: str  # from addresses that DNS has no better name for
     source_ips: tuple[str, ...] = ()  # one of them per connection; none: the system's choice
 
 
@@ -46,8 +47,9 @@ class _Trouble:
 class Dialer:
     """Opens connections for one process and stream; remembers who could not be reached."""
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: Terms, greetings: Greetings) -> None:
         self._terms = terms
+        self._greetings = greetings
         self._troubles: dict[Hashable, _Trouble] = {}  # by address and door
         self._plain_doors: set[Hashable] = set()  # their TLS handshake failed; opportunistic means: go without
 
@@ -97,11 +99,12 @@ class Dialer:
 
     async def _dial(self, host: MxHost, address: str, policy: TlsPolicy) -> Session:
         ips = [ip for ip in self._terms.source_ips if (":" in ip) == (":" in address)]
+        source_ip = CHANCE.choice(ips) if ips else None
         session = await connect(
             address,
             host.port,
-            helo=self._terms.helo,
-            source_ip=CHANCE.choice(ips) if ips else None,
+            helo=await self._greetings.name_for(source_ip) if source_ip else self._terms.helo,
+            source_ip=source_ip,
             tls=policy,
             demand=host.demand,
             server_name=host.name,

@@ -1,7 +1,7 @@
 """When to try again. The end is a span of time, not a number of tries, so that our own outage eats no tries."""
 
 import random
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from senders.models import Stream
 
@@ -17,8 +17,9 @@ GIVE_UP_AFTER: dict[str, timedelta] = {
     Stream.TRIGGER: timedelta(hours=4),
     Stream.BATCH: timedelta(hours=48),
 }
-# Up: retries that are due together share a chunk.
+# Up, and the end of the span down: retries that are due together share a chunk.
 ROUNDED_TO: dict[str, timedelta] = {Stream.TRIGGER: timedelta(seconds=10), Stream.BATCH: MINUTE}
+EPOCH = datetime.min.replace(tzinfo=UTC)  # from which that counts
 JITTER = 0.2  # of the wait, so that what failed together does not come back together
 
 
@@ -27,12 +28,14 @@ def next_attempt(
 ) -> datetime | None:
     """Return when to try again after `attempts` tries (≥ 1), or None when it is time to give up.
 
-    The last try falls just behind the end of the span rather than being skipped.
+    The last try falls just before the end of the span rather than being skipped.
     """
+    step = ROUNDED_TO[stream]
     end = accepted_at + GIVE_UP_AFTER[stream]
-    if now >= end:
+    last = end - (end - EPOCH) % step
+    if now >= last:
         return None
     waits = WAITS[stream]
     wait = waits[min(attempts, len(waits)) - 1]
-    moment = min(now + wait * (1 + JITTER * chance.random()), end)
-    return moment + (datetime.min.replace(tzinfo=moment.tzinfo) - moment) % ROUNDED_TO[stream]
+    moment = min(now + wait * (1 + JITTER * chance.random()), last)
+    return moment + (EPOCH - moment) % step

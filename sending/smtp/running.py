@@ -7,6 +7,7 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+import uvloop
 from django.conf import settings
 from django.core.management.base import CommandError
 
@@ -38,7 +39,7 @@ def serve(opening: Opening, *, opened: Callable[[str], object]) -> None:
 
     :raises CommandError: an address is taken or may not be used, or the certificate is of no use.
     """
-    asyncio.run(_serve(opening, opened))
+    uvloop.run(_serve(opening, opened))
 
 
 async def _serve(opening: Opening, opened: Callable[[str], object]) -> None:

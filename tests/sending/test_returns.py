@@ -206,6 +206,26 @@ def test_mail_that_cannot_be_read_holds_up_nobody(message, monkeypatch):
     assert (broken.kind, broken.words, fine.has_effect) == (Kind.OTHER, returns.UNREADABLE, True)
 
 
+@pytest.mark.parametrize("name", ["kind_for", "verdict"])
+def test_bounce_that_cannot_be_weighed_holds_up_nobody(message, batch, monkeypatch, name):
+    other = MessageFactory(batch=batch, recipient="odd@readers.example", status=Status.DELIVERED, attempts=1)
+    broken, fine = came(other, "postfix-unknown-user"), came(message, "postfix-unknown-user")
+    real = getattr(reading.Reading, name)
+
+    def answer_or_fail(found, recipient):
+        if recipient == other.recipient:
+            raise RuntimeError("a bug")
+        return real(found, recipient)
+
+    monkeypatch.setattr(reading.Reading, name, answer_or_fail)
+    assert read() == 2
+
+    broken.refresh_from_db()
+    fine.refresh_from_db()
+    assert (broken.kind, broken.words, broken.failure) == (Kind.OTHER, returns.UNREADABLE, "")
+    assert (broken.has_effect, fine.has_effect) == (False, True)
+
+
 def test_bounce_of_what_waits_ends_the_waiting(batch):
     Batch.objects.update(delivered=0, status=Batch.Status.SENDING, total=1)
     message = MessageFactory(batch=batch, recipient="anna@readers.example", status=Status.QUEUED)

@@ -65,6 +65,28 @@ def test_each_source_address(live, settings):
     ]
 
 
+def test_source_address_with_a_name_of_its_own(live, settings):
+    """It greets with that name, so nothing needs to lead to the mail host."""
+    settings.MAILPUSH_SOURCE_IPS = {"batch": ["192.0.2.8"]}
+    live.zones |= {"8.2.0.192.in-addr.arpa": {"PTR": ["out8.push.example."]}, "out8.push.example": {"A": ["192.0.2.8"]}}
+    assert said() == []
+
+    live.zones["out8.push.example"] = {"A": ["192.0.2.7"]}
+    (message,) = names_in_dns()
+    assert message.msg == "The PTR record of 192.0.2.8 says out8.push.example."
+    assert message.hint == f"Publish an A record of that name: 192.0.2.8. Until then we greet as {HOST}."
+
+    live.zones["8.2.0.192.in-addr.arpa"] = {"PTR": [f"{HOST}."]}
+    assert said() == [f"{HOST} does not lead to 192.0.2.8, from which mail leaves."]
+
+
+def test_source_address_behind_translation_greets_as_the_mail_host(live, settings):
+    settings.MAILPUSH_SOURCE_IPS = {"batch": ["10.0.0.5"]}
+    live.zones |= {"5.0.0.10.in-addr.arpa": {"PTR": ["ip-5.internal."]}, "ip-5.internal": {"A": ["10.0.0.5"]}}
+
+    assert "The PTR record of 10.0.0.5 says ip-5.internal." in said()
+
+
 @pytest.mark.parametrize(
     ("record", "sentences"),
     [
