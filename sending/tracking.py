@@ -6,7 +6,6 @@ it was made for, so that links go on leading there when every row is gone, and n
 their names: whose values they get is for the message to say. `/t/<message>.gif` is the pixel.
 """
 
-import html as html_escapes
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -104,7 +103,7 @@ def marked(html: str, *, content_id: int, base: str, read: Callable[[str], str])
 
 def plain_target(href: str) -> str:
     """Read an `href` of a body without variables."""
-    return rendering.quoted(html_escapes.unescape(href), is_html=False)
+    return rendering.quoted(links.read(href), is_html=False)
 
 
 def _template_target(href: str) -> str:
@@ -170,7 +169,7 @@ def link_of(sealed: str) -> Link:
 PROXIES = re.compile(r"GoogleImageProxy|YahooMailProxy|^Mozilla/5\.0$")
 # Scanners of mail gateways, previews of messengers, monitors and scripts.
 MACHINES = re.compile(
-    r"(?i)bot\b|bot/|crawl|spider|slurp|scan|preview|prefetch|headless|phantomjs|facebookexternalhit|whatsapp"
+    r"(?i)(?<!cu)bot\b|crawl|spider|slurp|scan|preview|prefetch|headless|phantomjs|facebookexternalhit|whatsapp"
     r"|barracuda|mimecast|proofpoint|safelinks|trendmicro|symantec|forcepoint|fortinet|sophos|cisco|zscaler|virustotal"
     r"|curl|wget|python|java/|httpclient|libwww|go-http|node-fetch|axios|okhttp|ruby|perl|php|monitor|uptime"
 )

@@ -162,6 +162,13 @@ def test_links_lead_on_when_every_row_is_gone(tracked, reader):
     assert acts() == []
 
 
+def test_links_whose_ampersands_were_not_escaped_lead_to_the_same_place(sender, reader):
+    href = "https://a.example/?a=1&copy=2&region={X}&amp;b={{3}}"
+    _message, html = composed(ContentFactory(sender=sender, html=f'<a href="{href}">x</a>', is_tracked=True))
+
+    assert reader.get(paths(html)[0][0])["Location"] == "https://a.example/?a=1&copy=2&region=&b=%7B3%7D"
+
+
 @pytest.mark.parametrize("value", ["", "/evil", "?x", "#x"])
 def test_a_host_that_is_a_variable_must_be_one(sender, reader, value):
     content = ContentFactory(sender=sender, html='<a href="https://{Host}/x">x</a>', is_tracked=True)
@@ -330,6 +337,7 @@ def test_head_is_answered_and_not_written_down(tracked, reader):
     [
         ({"user-agent": BROWSER}, "person"),
         ({"user-agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15"}, "person"),
+        ({"user-agent": "Mozilla/5.0 (Linux; Android 9; CUBOT X19) AppleWebKit/537.36"}, "person"),
         ({"user-agent": "Mozilla/5.0"}, "proxy"),
         ({"user-agent": "Mozilla/5.0 (Windows NT 5.1) Firefox/11.0 (via ggpht.com GoogleImageProxy)"}, "proxy"),
         ({"user-agent": "YahooMailProxy; https://help.yahoo.com/"}, "proxy"),

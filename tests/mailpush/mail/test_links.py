@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailpush.mail.links import replaced
+from mailpush.mail.links import read, replaced
 
 PIXEL = "<pixel>"
 
@@ -67,6 +67,20 @@ def test_links_are_found_as_browsers_find_them(html, found):
 )
 def test_pixel_stands_where_the_body_ends(html, expected):
     assert numbered(html)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("?a=1&amp;b=2", "?a=1&b=2"),
+        ("?a=1&b=2&copy=3&region=4&para", "?a=1&b=2&copy=3&region=4\u00b6"),
+        ("&copy;&copy &copyright;&#38;&#x26&#X26;", "\u00a9\u00a9 &copyright;&&&"),
+        ("&nosuch;&amp;amp;&", "&nosuch;&amp;&"),
+        ("&#0;&#xd800;&#99999999;", "\ufffd\ufffd\ufffd"),
+    ],
+)
+def test_values_are_read_as_browsers_read_them(value, expected):
+    assert read(value) == expected
 
 
 PIECES = [
