@@ -64,9 +64,17 @@ class Link:
 def base_url(domain: Domain) -> str:
     """Return where the domain's tracked links lead: to its own host once that is known to lead here."""
     ours = urlsplit(settings.MAILPUSH_PUBLIC_URL)
-    checked = domain.checks.filter(kind=RecordCheck.Kind.TRACKING, outcome=RecordCheck.Outcome.PASSED)
-    host = domain.tracking_host if checked.exists() else ours.hostname
+    host = domain.tracking_host if _verified.filter(domain=domain).exists() else ours.hostname
     return f"{ours.scheme}://{host}{f':{ours.port}' if ours.port else ''}/t/"
+
+
+def leads_here(host: str) -> bool:
+    """Return whether this is the tracking host of a domain, and known to lead here."""
+    found = _verified.filter(domain__name=host.partition(".")[2], domain__deleted_at=None).select_related("domain")
+    return any(check.domain.tracking_host == host for check in found)
+
+
+_verified = RecordCheck.objects.filter(kind=RecordCheck.Kind.TRACKING, outcome=RecordCheck.Outcome.PASSED)
 
 
 def token_of(message_id: int, *, today: date) -> str:

@@ -47,6 +47,7 @@ unsubscribe_urls = ([path("<str:token>", unsubscribing.page, name="page")], "uns
 # The same with `tracking:…`.
 tracking_urls = (
     [
+        path("", tracking.may_have_certificate, name="certificate"),
         path("<str:token>.gif", tracking.pixel, name="pixel"),
         path("<str:token>/<str:sealed>", tracking.link, name="link"),
     ],

@@ -18,7 +18,8 @@ from sending import tracking
 from sending.services import readings
 
 PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")  # 43 bytes: one transparent dot
-HEADERS = {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
+HEADERS = {"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff", "X-Robots-Tag": "noindex"}
+LOOPBACK = {"127.0.0.1", "::1"}
 
 
 @never_cache
@@ -45,6 +46,16 @@ def link(request: HttpRequest, token: str, sealed: str) -> HttpResponse:
     except readings.NotNow:
         return _said(request, "sending/link_later.html", status=503)
     return HttpResponse(status=302, headers=HEADERS | {"Location": address, "Content-Length": "0"})
+
+
+@never_cache
+@require_safe
+def may_have_certificate(request: HttpRequest) -> HttpResponse:
+    """Tell a TLS proxy on this machine whether to get a certificate for `?domain=…`, as Caddy asks."""
+    host = request.GET.get("domain", "").lower().replace("\0", "")
+    if request.META.get("REMOTE_ADDR") in LOOPBACK and tracking.leads_here(host):
+        return HttpResponse("yes\n", content_type="text/plain")
+    return unknown(request)
 
 
 def _host(request: HttpRequest) -> str:

@@ -278,6 +278,23 @@ def test_nobody_else_can_lead_readers_away_under_a_customers_name(tracked, reade
     }
 
 
+def test_proxy_on_this_machine_is_told_which_hosts_may_have_certificates(tracked):
+    host = tracked.sender.domain.tracking_host
+
+    def answer(domain, **where):
+        return Client().get("/t/", {"domain": domain}, **where).status_code
+
+    before = answer(host)
+    verify(tracked.sender.domain)
+
+    assert before == 404
+    assert (answer(host), answer(host.upper())) == (200, 200)
+    assert [answer(name) for name in ("", "\0", host[6:], f"www.{host[6:]}", f"track.{host}", "track.x.example")] == [
+        404
+    ] * 6
+    assert answer(host, REMOTE_ADDR="192.0.2.1") == 404
+
+
 # What is written down
 
 
