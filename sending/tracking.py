@@ -104,7 +104,7 @@ def marked(html: str, *, content_id: int, base: str, read: Callable[[str], str])
             return None
         number += 1
         url = f"{base}{MARK}/{_sealed(Link(content_id, number, host, target))}"
-        return url if len(url) <= LONGEST_URL and number < 1 << 8 * NUMBER_BYTES else None
+        return url if len(url) <= LONGEST_URL else None
 
     return links.replaced(html, link=link, ending=f'<img src="{base}{MARK}.gif" width="1" height="1" alt="">')
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import orjson
 from django.db import Error as DatabaseError
+from django.db import InterfaceError, OperationalError
 
 from mailpush.lib import pooled
 from mailpush.lib.tokens import BadToken
@@ -115,9 +116,10 @@ def _patiently(ask: Callable[[], dict[str, str]]) -> dict[str, str] | None:
     try:
         pooled.must_answer(within=WAITS_FOR_DATABASE)
         return ask()
-    except DatabaseError:
-        log.warning("What readers do is not written down: the database does not answer", exc_info=True)
-        _away_until = time.monotonic() + ASKS_AGAIN_AFTER
+    except DatabaseError as problem:
+        log.warning("What a reader did is not written down", exc_info=True)
+        if isinstance(problem, OperationalError | InterfaceError):
+            _away_until = time.monotonic() + ASKS_AGAIN_AFTER
         return None
 
 
