@@ -28,6 +28,7 @@ from sending.services import batches, rests
 from templates_app.models import Template
 
 COUNTS = ("total", "delivered", "bounced", "failed", "suppressed", "canceled", "unknown", "deferred", "waiting")
+MOST_LINKS = 1000
 EXAMPLE = {
     "id": "31",
     "list": "4",
@@ -99,6 +100,16 @@ class BatchDetail(serializers.Serializer[Batch]):
     scheduled_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class FollowedLink(serializers.Serializer[Any]):
+    url = serializers.CharField(help_text="With its variables.")
+    clicks = serializers.IntegerField(source="count")
+
+
+@shown_as(EXAMPLE | {"links": [{"url": "https://shop.example.com/autumn?for={UserName}", "clicks": 58}]})
+class BatchWithLinks(BatchDetail):
+    links = FollowedLink(many=True, help_text="Those that were followed, the most followed first; 1,000 at most.")
 
 
 BatchPage = page_of(BatchDetail, EXAMPLE)
@@ -187,9 +198,11 @@ class Batches(ApiView):
 class BatchView(ApiView):
     scope = Scope.BATCHES
 
-    @extend_schema(operation_id="batches_read", summary="A batch and its counts", responses=BatchDetail)
+    @extend_schema(operation_id="batches_read", summary="A batch and its counts", responses=BatchWithLinks)
     def get(self, _request: Request, pk: int) -> Response:
-        return Response(BatchDetail(self.batch(pk)).data)
+        batch = self.batch(pk)
+        links = LinkCount.objects.filter(batch=batch).by_url()[:MOST_LINKS]
+        return Response(BatchDetail(batch).data | {"links": FollowedLink(links, many=True).data})
 
     def batch(self, pk: int) -> Batch:
         return get_object_or_404(shown_batches(self.account), pk=pk)

@@ -1,5 +1,7 @@
 """What readers have done so far: counts that are written together with the events, so that nobody has to count."""
 
+from typing import Any
+
 from django.db import models
 
 from sending.models.batch import Batch
@@ -15,6 +17,12 @@ class Reading(models.Model):
 
     def __str__(self) -> str:
         return f"{self.opens} opens, {self.clicks} clicks of message {self.message_id}"
+
+
+class LinkCountQuerySet(models.QuerySet["LinkCount"]):
+    def by_url(self) -> models.QuerySet[Any, Any]:
+        """Return the links that were followed, `url` and `count`, the most followed first."""
+        return self.exclude(number=0).values("url").annotate(count=models.Sum("clicks")).order_by("-count", "url")
 
 
 class LinkCount(models.Model):
@@ -34,6 +42,8 @@ class LinkCount(models.Model):
     unique_opens = models.PositiveIntegerField()
     clicks = models.PositiveIntegerField()
     unique_clicks = models.PositiveIntegerField()
+
+    objects = LinkCountQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["batch", "number", "slot"], name="link_count_once")]

@@ -182,8 +182,7 @@ def _readings(batch: Batch) -> dict[str, Any]:
     if not batch.content.is_tracked:
         return {}
     counts = LinkCount.objects.filter(batch=batch)
-    found = counts.exclude(number=0).values("url").annotate(count=Sum("clicks")).order_by("-count", "url")
-    links = list(found[: MOST_LINKS + 1])
+    links = list(counts.by_url()[: MOST_LINKS + 1])
     return {
         "readings": counts.aggregate(**{name: Coalesce(Sum(name), 0) for name in LinkCount.NUMBERS}),
         "links": links[:MOST_LINKS],

@@ -157,6 +157,7 @@ def test_batches_are_ordered_tracked_and_show_what_readers_did(program, things, 
     nothing = {"opens": 0, "unique_opens": 0, "clicks": 0, "unique_clicks": 0}
     assert (ordered.json()["tracked"], ordered.json()["readings"]) == (True, nothing)
     assert Batch.objects.get(pk=ordered.json()["id"]).content.is_tracked
+    assert shown["links"] == [{"url": "https://shop.example/{UserName}?a=1&b=2", "clicks": 1}]
     assert shown["readings"] == {"opens": 2, "unique_opens": 1, "clicks": 1, "unique_clicks": 1}
     assert [each["readings"] for each in listed] == [nothing, shown["readings"]]
 
