@@ -1,4 +1,4 @@
-"""The API's door: calls of programs need nothing of what pages need."""
+"""Doors before all others: calls of programs and clicks in mails need nothing of what pages need."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +8,30 @@ from django.urls import Resolver404, resolve
 from django.utils import translation
 
 from accounts.api.errors import nothing_here
+from sending.views import tracking
 
+TRACKING = "/t/"
 PREFIX = "/api/v1/"
 PAGES = (f"{PREFIX}docs/",)  # is for people
 URLS = "mailpush.api_urls"
+
+
+class TrackingDoorMiddleware:
+    """Answers tracked links and pixels under whatever name; all that stands behind it wants one of ours."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path_info.startswith(TRACKING):
+            return self.get_response(request)
+        with translation.override(translation.get_language_from_request(request)):
+            try:
+                match = resolve(request.path_info)
+            except Resolver404:
+                return tracking.unknown(request)
+            response: HttpResponse = match.func(request, *match.args, **match.kwargs)
+            return response
 
 
 class ApiDoorMiddleware:

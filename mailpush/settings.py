@@ -119,6 +119,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "mailpush.middleware.TrackingDoorMiddleware",
     "mailpush.rpc.middleware.RpcDoorMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "mailpush.middleware.ApiDoorMiddleware",

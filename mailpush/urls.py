@@ -5,6 +5,8 @@
 | `/`             | redirect to the console; the DirectMail-compatible API    |
 | `/console/…`    | pages of the apps, one module each                        |
 | `/api/v1/…`     | REST API, its description and its docs                    |
+| `/t/…`          | tracked links and pixels                                  |
+| `/u/…`          | unsubscribe links                                         |
 | `/accounts/…`   | sign-up, login, second factor                             |
 | `/admin/…`      | review desk and operations                                |
 | `/healthz` …    | probes and metrics for operators                          |
@@ -19,7 +21,7 @@ from accounts.api import docs
 from accounts.api.errors import nothing_here
 from accounts.views.profile import set_language
 from mailpush import views
-from sending.urls import unsubscribe_urls
+from sending.urls import tracking_urls, unsubscribe_urls
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/console/"), name="home"),
@@ -32,6 +34,7 @@ urlpatterns = [
     path("console/", include("recipients.urls")),
     path("console/", include("templates_app.urls")),
     path("console/", include("sending.urls")),
+    path("t/", include(tracking_urls)),  # answered by TrackingDoorMiddleware
     path("u/", include(unsubscribe_urls)),
     path("console/", include("stats.urls")),
     path("console/", include("accounts.urls")),

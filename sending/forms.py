@@ -66,6 +66,14 @@ class OrderForm(forms.Form):
         empty_label=_("No tag"),
         help_text=_("Sorts this send in the statistics."),
     )
+    is_tracked = forms.BooleanField(
+        label=_("Count opens and clicks"),
+        required=False,
+        help_text=_(
+            "Links of the HTML then lead through us, and a picture of one dot is added; links with the attribute "
+            "data-no-track stay as they are. It tells of each reader, so your privacy notice must say so."
+        ),
+    )
     when = forms.ChoiceField(
         label=_("When"),
         choices=[(NOW, _("Now")), (LATER, _("At a time"))],

@@ -1,11 +1,11 @@
-"""Addresses of the console pages, of the REST API, and of unsubscribe links."""
+"""Addresses of the console pages, of the REST API, of tracked links, and of unsubscribe links."""
 
 from django.urls import path
 
 from sending.api import batches as batches_api
 from sending.api import messages as messages_api
 from sending.api import webhooks as webhooks_api
-from sending.views import batches, messages, orders, returned, unsubscribing, webhooks
+from sending.views import batches, messages, orders, returned, tracking, unsubscribing, webhooks
 
 app_name = "sending"
 urlpatterns = [
@@ -43,6 +43,16 @@ urlpatterns = [
 
 # For include(), with the names `unsubscribe:…`: `path("u/", include(unsubscribe_urls))`.
 unsubscribe_urls = ([path("<str:token>", unsubscribing.page, name="page")], "unsubscribe")
+
+# The same with `tracking:…`.
+tracking_urls = (
+    [
+        path("", tracking.may_have_certificate, name="certificate"),
+        path("<str:token>.gif", tracking.pixel, name="pixel"),
+        path("<str:token>/<str:sealed>", tracking.link, name="link"),
+    ],
+    "tracking",
+)
 
 api_urls = [
     path("messages", messages_api.Messages.as_view()),

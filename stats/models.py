@@ -10,8 +10,8 @@ from senders.models import Sender, Tag
 class DailyFigure(models.Model):
     """What became of the messages accepted on one day (the account's), per sender and tag.
 
-    Late bounces correct the day of their message. Messages that still wait, were canceled, or whose
-    outcome is unknown are in `total` alone. `settled_…` is the part that no roll-up counts again.
+    Late bounces correct the day of their message, and opens and clicks count for it. Messages that still wait, were
+    canceled, or whose outcome is unknown are in `total` alone. `settled_…` is the part that no roll-up counts again.
     """
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="+", verbose_name=_("account"))
@@ -23,10 +23,18 @@ class DailyFigure(models.Model):
     # Bounced, failed, suppressed: without the invalid ones.
     failed = models.PositiveIntegerField(_("failed"), default=0)
     invalid = models.PositiveIntegerField(_("invalid"), default=0)  # bounced: there is no such mailbox
+    opens = models.PositiveIntegerField(_("opens"), default=0, db_default=0)  # not those of machines
+    unique_opens = models.PositiveIntegerField(_("unique opens"), default=0, db_default=0)
+    clicks = models.PositiveIntegerField(_("clicks"), default=0, db_default=0)
+    unique_clicks = models.PositiveIntegerField(_("unique clicks"), default=0, db_default=0)
     settled_total = models.PositiveIntegerField(default=0, editable=False)
     settled_success = models.PositiveIntegerField(default=0, editable=False)
     settled_failed = models.PositiveIntegerField(default=0, editable=False)
     settled_invalid = models.PositiveIntegerField(default=0, editable=False)
+    settled_opens = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    settled_unique_opens = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    settled_clicks = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    settled_unique_clicks = models.PositiveIntegerField(default=0, db_default=0, editable=False)
 
     class Meta:
         verbose_name = _("figures of a day")

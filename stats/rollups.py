@@ -20,6 +20,10 @@ ADDS = {
     "success": "n * ((status = 'delivered')::int - (was = 'delivered')::int)",
     "failed": f"n * ((status IN {FAILED})::int - (was IN {FAILED})::int - {INVALID})",
     "invalid": f"n * {INVALID}",
+    "opens": "n * (status = 'opened')::int",
+    "unique_opens": "n * (status = 'opened' AND was <> 'opened')::int",
+    "clicks": "n * (status = 'clicked')::int",
+    "unique_clicks": "n * (status = 'clicked' AND was <> 'clicked')::int",
 }
 
 LOOK = """

@@ -4,6 +4,7 @@ import time
 from typing import Any, Self
 
 import psycopg
+from django.db import connection
 
 ASK_EVERY, ASK_FOR = 0.5, 30.0  # seconds, while the server is away
 
@@ -40,3 +41,13 @@ class Connection(psycopg.Connection[Any]):
             if self._pool:
                 self._pool.drain()
             raise
+
+
+def must_answer(*, within: float) -> None:
+    """Find out whether the database gives this thread a connection within so many seconds; the pool waits far longer.
+
+    :raises django.db.OperationalError: it does not.
+    """
+    if connection.connection is None and (pool := getattr(connection, "pool", None)):
+        with connection.wrap_database_errors:
+            pool.putconn(pool.getconn(timeout=within))

@@ -1,11 +1,13 @@
-"""Short signed numbers for places where length and letter case count: local parts, links.
+"""Short signed numbers for places where length and letter case count: local parts, links; and signed texts in links.
 
 A token is hexadecimal, read in any letter case (RFC 5321 2.4: a mail server on the way may change
 it). Every key of MAILPUSH_ENCRYPTION_KEYS reads, the first one writes, so tokens outlive a change of
 keys for as long as the old key stays in the list.
 """
 
+import binascii
 import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 from hashlib import blake2b, sha256
@@ -53,6 +55,26 @@ def read(purpose: str, token: str, *, now: datetime | None = None, lasts: timede
     if lasts is not None and (now or datetime.now(UTC)).date() > made_on + lasts:
         raise ExpiredToken(token)
     return int.from_bytes(body[:NUMBER_BYTES], "big")
+
+
+def seal(purpose: str, content: bytes) -> str:
+    """Return the content, signed for `purpose`, in letters, digits, `-` and `_`; letter case counts."""
+    return urlsafe_b64encode(_mac(_keys()[0], purpose, content) + content).decode().rstrip("=")
+
+
+def unseal(purpose: str, sealed: str) -> bytes:
+    """Return the content.
+
+    :raises BadToken: none of our keys signed it for this purpose.
+    """
+    try:
+        raw = urlsafe_b64decode(sealed.encode("ascii") + b"=" * (-len(sealed) % 4))
+    except (binascii.Error, UnicodeEncodeError) as error:
+        raise BadToken(sealed) from error
+    mac, content = raw[:MAC_BYTES], raw[MAC_BYTES:]
+    if not any(hmac.compare_digest(mac, _mac(key, purpose, content)) for key in _keys()):
+        raise BadToken(sealed)
+    return content
 
 
 def _mac(key: bytes, purpose: str, body: bytes) -> bytes:

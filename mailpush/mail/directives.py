@@ -1,8 +1,8 @@
 """What a submitted message asks of us in header fields of its own: our simple ones, and DirectMail's.
 
-`X-Mailpush-Tag` and `X-Mailpush-Idempotency-Key` are plain text. `X-AliDM-Trace` and `X-AliDM-Settings` are base64
-of a JSON object, as DirectMail documents them; what concerns services we do not have (IP pools, tracking) is read
-and passed over, so that programs written for DirectMail work as they are.
+`X-Mailpush-Tag`, `X-Mailpush-Track` and `X-Mailpush-Idempotency-Key` are plain text. `X-AliDM-Trace` and
+`X-AliDM-Settings` are base64 of a JSON object, as DirectMail documents them; what concerns services we do not have (IP
+pools) is read and passed over, so that programs written for DirectMail work as they are.
 """
 
 import base64
@@ -16,6 +16,8 @@ from mailpush.mail.submitted import Submitted
 KEY_LENGTH = 255
 FILTER_LEVELS = frozenset({"disabled", "default", "mailfrom", "mailfrom_domain", "edm_id"})
 LINK_TYPES = frozenset({"disabled", "default"})
+TRACK = {"": False, "yes": True, "no": False}
+TRACES = ("OpenTrace", "LinkTrace")  # we have both or none
 
 
 class BadDirective(Exception):
@@ -28,6 +30,7 @@ class Directives:
 
     tag: str = ""
     key: str = ""  # messages with the same one are the same message
+    is_tracked: bool = False
 
 
 def read(message: Submitted) -> Directives:
@@ -40,10 +43,14 @@ def read(message: Submitted) -> Directives:
     tag = message.value(b"x-mailpush-tag") or trace.get("TagName") or ""
     if not isinstance(tag, str):
         raise BadDirective("X-AliDM-Trace: TagName must be text")
+    track = message.value(b"x-mailpush-track").lower()
+    if track not in TRACK:
+        raise BadDirective("X-Mailpush-Track: yes or no")
+    is_tracked = TRACK[track] or (not track and any(str(trace.get(name)) == "1" for name in TRACES))
     key = message.value(b"x-mailpush-idempotency-key")
     if len(key) > KEY_LENGTH:
         raise BadDirective(f"X-Mailpush-Idempotency-Key: {KEY_LENGTH} characters are the most")
-    return Directives(tag.strip(), key)
+    return Directives(tag.strip(), key, is_tracked)
 
 
 def _object(message: Submitted, name: str) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class Body:
         for place, name in form.slots:
             self._places.setdefault((name, form.prepare), []).append(first + place)
         last = len(form.parts) - 1
-        self._pieces += [_quoted(_lines(part), goes_on=place != last) for place, part in enumerate(form.parts)]
+        self._pieces += [quoted(_lines(part), goes_on=place != last) for place, part in enumerate(form.parts)]
 
 
 class _Base64:
@@ -160,10 +160,10 @@ def _crlf(text: str) -> bytes:
 def _value(text: str) -> bytes:
     if len(text) < LINE and PLAIN.fullmatch(text):
         return text.encode() + SOFT_BREAK
-    return _quoted(_lines(text), goes_on=True)
+    return quoted(_lines(text), goes_on=True)
 
 
-def _quoted(data: bytes, *, goes_on: bool) -> bytes:
+def quoted(data: bytes, *, goes_on: bool) -> bytes:
     """Encode in quoted-printable; what goes on ends its last line with a soft break, for which it has room."""
     encoded = b2a_qp(data + b"x", istext=True)[:-1] if goes_on else b2a_qp(data, istext=True)
     if UNSTABLE.search(encoded):

@@ -3,7 +3,9 @@
 For visitors who sit at this machine, in sandbox mode; before login too, because signing up needs its mail.
 """
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from email.message import EmailMessage
 from functools import wraps
 from typing import Any
@@ -25,8 +27,12 @@ from mailpush.sandbox.publishing import publish_domain
 from mailpush.sandbox.world import KEPT_MAILS, RECORD_TYPES, BadRecord, Mail, World
 
 PAGE_SIZE = 50
-# The frame may neither run, nor fetch, nor send anything.
-FRAME_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
+TRACKING_HOST = re.compile(r"https?://track\.[^/\s\"'<>]+(?=/t/)")
+# The frame may neither run, nor send, nor fetch anything but the pixel of tracked mail: who looks here is its reader.
+FRAME_POLICY = (
+    f"sandbox; default-src 'none'; img-src data: {settings.MAILPUSH_PUBLIC_URL}/t/; style-src 'unsafe-inline'; "
+    "frame-ancestors 'self'"
+)
 
 View = Callable[..., HttpResponseBase]
 
@@ -64,7 +70,7 @@ def mail(request: HttpRequest, pk: int) -> HttpResponse:
         "headers": reading.headers(message),
         "text": text,
         "has_html": bool(reading.body(message, "html")),
-        "links": reading.links(message),
+        "links": [replace(link, url=_reachable(link.url)) for link in reading.links(message)],
         "attachments": reading.attachments(message),
     }
     return _page(request, "sandbox/mail.html", context)
@@ -75,7 +81,8 @@ def mail(request: HttpRequest, pk: int) -> HttpResponse:
 def mail_html(_request: HttpRequest, pk: int) -> HttpResponse:
     """Show the HTML part alone, for the sandboxed frame."""
     _found, message = _mail(pk)
-    return HttpResponse(reading.body(message, "html"), headers={"Content-Security-Policy": FRAME_POLICY})
+    html = _reachable(reading.body(message, "html"))
+    return HttpResponse(html, headers={"Content-Security-Policy": FRAME_POLICY})
 
 
 @require_safe
@@ -87,6 +94,11 @@ def mail_source(_request: HttpRequest, pk: int) -> HttpResponse:
         content_type="message/rfc822",
         headers={"Content-Disposition": f'attachment; filename="mail-{found.id}.eml"'},
     )
+
+
+def _reachable(text: str) -> str:
+    """Let tracked links and pixels lead to a host that a visitor's browser knows, as it does not ask our DNS."""
+    return TRACKING_HOST.sub(settings.MAILPUSH_PUBLIC_URL, text)
 
 
 def _mail(pk: int) -> tuple[Mail, EmailMessage]:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from django.db.models import OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -16,15 +18,17 @@ from accounts.api import bodies, paging
 from accounts.api.fields import Id, Shape, Text
 from accounts.api.schema import asked_as, page_of, shown_as
 from accounts.api.views import ApiView, repeatable
-from accounts.models import Scope
+from accounts.models import Account, Scope
 from accounts.services import ip_protection
 from recipients.models import RecipientList
 from senders.models import Sender, Tag
-from sending.models import AddressType, Batch
+from sending.models import AddressType, Batch, LinkCount
+from sending.models.batch import BatchQuerySet
 from sending.services import batches, rests
 from templates_app.models import Template
 
 COUNTS = ("total", "delivered", "bounced", "failed", "suppressed", "canceled", "unknown", "deferred", "waiting")
+MOST_LINKS = 1000
 EXAMPLE = {
     "id": "31",
     "list": "4",
@@ -39,6 +43,8 @@ EXAMPLE = {
     "rest_of": None,
     "requested": 1000,
     "counts": dict(zip(COUNTS, (1000, 600, 20, 0, 15, 0, 0, 30, 365), strict=True)),
+    "tracked": True,
+    "readings": {"opens": 310, "unique_opens": 240, "clicks": 58, "unique_clicks": 41},
     "progress": 63,
     "created_by": "access key MP0A1B2C3D4E5F60718293A4B5",
     "created_at": "2026-11-26T09:00:00Z",
@@ -62,6 +68,15 @@ class BatchCounts(serializers.Serializer[Batch]):
     waiting = serializers.IntegerField()
 
 
+class BatchReadings(serializers.Serializer[Batch]):
+    """What readers of a tracked batch did, without what machines did. A unique one is the first of its message."""
+
+    opens = serializers.IntegerField(default=0)
+    unique_opens = serializers.IntegerField(default=0)
+    clicks = serializers.IntegerField(default=0)
+    unique_clicks = serializers.IntegerField(default=0)
+
+
 @shown_as(EXAMPLE)
 class BatchDetail(serializers.Serializer[Batch]):
     id = serializers.CharField(source="pk")
@@ -77,12 +92,24 @@ class BatchDetail(serializers.Serializer[Batch]):
     rest_of = serializers.CharField(source="rest_of_id", allow_null=True, help_text="The batch whose rest it goes to.")
     requested = serializers.IntegerField(help_text="How many were on the list when it was ordered or started.")
     counts = BatchCounts(source="*")
+    tracked = serializers.BooleanField(source="content.is_tracked")
+    readings = BatchReadings(source="*")
     progress = serializers.IntegerField(help_text="Percent with a final answer.")
     created_by = serializers.CharField()
     created_at = serializers.DateTimeField()
     scheduled_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class FollowedLink(serializers.Serializer[Any]):
+    url = serializers.CharField(help_text="With its variables.")
+    clicks = serializers.IntegerField(source="count")
+
+
+@shown_as(EXAMPLE | {"links": [{"url": "https://shop.example.com/autumn?for={UserName}", "clicks": 58}]})
+class BatchWithLinks(BatchDetail):
+    links = FollowedLink(many=True, help_text="Those that were followed, the most followed first; 1,000 at most.")
 
 
 BatchPage = page_of(BatchDetail, EXAMPLE)
@@ -103,6 +130,10 @@ class OrderBatch(Shape):
     )
     tag = Text(required=False, max_length=128, help_text="One of your tags, by name.")
     at = serializers.DateTimeField(required=False, help_text="When it is to start, within a year; left out: now.")
+    tracked = serializers.BooleanField(
+        default=False,
+        help_text="Whether opens and clicks of the HTML body are counted: its links then lead through this platform.",
+    )
 
 
 @asked_as({}, {"at": "2027-01-31T09:00:00+08:00"})
@@ -126,7 +157,7 @@ class Batches(ApiView):
     @extend_schema(operation_id="batches_list", summary="List batches", parameters=[BatchFilter], responses=BatchPage)
     def get(self, request: Request) -> Response:
         asked = paging.asked(BatchFilter, request)
-        rows = Batch.objects.for_account(self.account).select_related("sender", "tag")
+        rows = shown_batches(self.account)
         if "status" in asked:
             rows = rows.filter(status=asked["status"])
         if "list" in asked:
@@ -160,18 +191,21 @@ class Batches(ApiView):
             address_type=AddressType(wanted["address_type"]),
             tag=_own(tags.filter(name__iexact=wanted["tag"]), "tag") if "tag" in wanted else None,
             at=wanted.get("at"),
+            is_tracked=wanted["tracked"],
         )
 
 
 class BatchView(ApiView):
     scope = Scope.BATCHES
 
-    @extend_schema(operation_id="batches_read", summary="A batch and its counts", responses=BatchDetail)
+    @extend_schema(operation_id="batches_read", summary="A batch and its counts", responses=BatchWithLinks)
     def get(self, _request: Request, pk: int) -> Response:
-        return Response(BatchDetail(self.batch(pk)).data)
+        batch = self.batch(pk)
+        links = LinkCount.objects.filter(batch=batch).by_url()[:MOST_LINKS]
+        return Response(BatchDetail(batch).data | {"links": FollowedLink(links, many=True).data})
 
     def batch(self, pk: int) -> Batch:
-        return get_object_or_404(Batch.objects.for_account(self.account).select_related("sender", "tag"), pk=pk)
+        return get_object_or_404(shown_batches(self.account), pk=pk)
 
     def done(self, pk: int, deed: Callable[[Batch, datetime], object]) -> Response:
         """Do something with a batch and show what it is then."""
@@ -251,6 +285,18 @@ class BatchSendToRest(BatchView):
         batch = self.batch(pk)
         again = rests.send(batch, **bodies.wanted(SendToRest, request), by=self.actor, now=timezone.now())
         return Response(BatchDetail(again).data, status=202)
+
+
+def shown_batches(account: Account) -> BatchQuerySet:
+    """Return an account's batches with all that is told of them; what readers did is summed up for a page alone."""
+    sums = {name: Coalesce(Subquery(_sum(name)), 0) for name in LinkCount.NUMBERS}
+    rows = Batch.objects.for_account(account).annotate(**sums).select_related("sender", "tag", "content")
+    return rows.defer("content__html", "content__text", "content__mime")  # megabytes each
+
+
+def _sum(name: str) -> Any:
+    rows = LinkCount.objects.filter(batch=OuterRef("pk")).values("batch")
+    return rows.annotate(sum=Sum(name)).values("sum")
 
 
 def _own(rows: Any, field: str) -> Any:

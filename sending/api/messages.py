@@ -39,6 +39,7 @@ SUMMARY_EXAMPLE = {
     "next_attempt_at": None,
     "finished_at": "2026-11-26T09:30:01Z",
     "last_reply": "250 2.0.0 Ok: queued as 4F1C2",
+    "tracked": False,
 }
 EVENT_EXAMPLE = {
     "at": "2026-11-26T09:30:01Z",
@@ -51,6 +52,8 @@ EVENT_EXAMPLE = {
     "reply": "2.0.0 Ok: queued as 4F1C2",
     "tls": True,
     "seconds": 0.31,
+    "url": "",
+    "reader": "",
 }
 
 
@@ -70,14 +73,18 @@ class MessageSummary(serializers.Serializer[Message]):
     next_attempt_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
     last_reply = serializers.CharField(help_text="What the receiving server said last.")
+    tracked = serializers.BooleanField(help_text="Whether its opens and clicks are counted.")
 
 
 class MessageEvent(serializers.Serializer[Event]):
-    """A move of the message; one with an attempt is a conversation with a mail server."""
+    """A move of the message; one with an attempt is a conversation with a mail server.
+
+    What readers of a tracked message do stands here, too: `opened` and `clicked`.
+    """
 
     at = serializers.DateTimeField()
     was = serializers.CharField()
-    status = serializers.ChoiceField(Status.choices)
+    status = serializers.ChoiceField([*Status.choices, *Event.Act.choices])
     attempt = serializers.IntegerField(allow_null=True)
     host = serializers.CharField()
     code = serializers.IntegerField(allow_null=True)
@@ -85,6 +92,12 @@ class MessageEvent(serializers.Serializer[Event]):
     reply = serializers.CharField()
     tls = serializers.BooleanField(allow_null=True)
     seconds = serializers.FloatField(allow_null=True)
+    url = serializers.CharField(help_text="The link that was followed, with its variables.")
+    reader = serializers.ChoiceField(
+        ["", *Event.Reader.values],
+        help_text="Who opened or followed: a `person`, a mail provider's `proxy` for one, or a `machine`, which no "
+        "figure counts.",
+    )
 
 
 @shown_as(SUMMARY_EXAMPLE | {"events": [EVENT_EXAMPLE]})
@@ -200,6 +213,7 @@ def summary(message: Message) -> dict[str, Any]:
         "next_attempt_at": message.next_attempt_at,
         "finished_at": message.finished_at,
         "last_reply": message.last_reply,
+        "tracked": content.is_tracked,
     }
 
 

@@ -224,6 +224,10 @@ class SendMessages(Shape):
     at = serializers.DateTimeField(
         required=False, help_text="When they are to leave, at most 30 days ahead; left out: now."
     )
+    tracked = serializers.BooleanField(
+        default=False,
+        help_text="Whether opens and clicks of the HTML body are counted: its links then lead through this platform.",
+    )
 
     def validate_subject(self, subject: str) -> str:
         if not ONE_LINE.fullmatch(subject):
@@ -243,6 +247,7 @@ class SendMessages(Shape):
 
     def validate(self, attrs: dict[str, Any]) -> Any:
         """Return what the service takes."""
+        attrs["is_tracked"] = attrs.pop("tracked")
         said = {name: attrs.pop(name) for name in ("subject", "html", "text") if name in attrs}
         if "template" in attrs and said:
             raise serializers.ValidationError(

@@ -15,14 +15,15 @@ from typing import NamedTuple
 from django.db import DatabaseError
 
 from domains import signing
-from mailpush.mail import compose
+from mailpush.mail import compose, rewriting
 from mailpush.mail.dkim import CanonicalFields, Signer, Unsigned, body_hash, canonical_headers, from_pem
 from mailpush.mail.letter import Letter, Seal, check_lines
 from mailpush.mail.merge import Body, Head, form
-from sending import bodies, return_path, unsubscribe
+from sending import bodies, return_path, tracking, unsubscribe
 from sending.delivery.parcels import Composer, QueuedMessage
 from sending.models import AddressType, Content
 from templates_app import rendering
+from templates_app.rendering import Compiled
 
 log = logging.getLogger(__name__)
 
@@ -81,10 +82,12 @@ class ContentComposer:
         self._is_random = content.address_type == AddressType.RANDOM
         self._parts: Callable[[QueuedMessage], Parts]
         if content.kind == Content.Kind.MIME:
-            submitted = _submitted(bodies.load(content))
+            mime = bodies.load(content)
+            submitted = _submitted(mime)
             self.size = len(submitted.body)
             self._link = self._link_fields(is_offered=unsubscribe.is_offered(content, submitted.headers))
-            self._parts = lambda message: self._with_link(submitted, message)
+            tracked = _tracked(content, mime) if content.is_tracked else None
+            self._parts = lambda message: self._with_link(tracked(message) if tracked else submitted, message)
         else:
             self._link = self._link_fields(is_offered=unsubscribe.is_offered(content))
             self._compile(content)
@@ -118,8 +121,8 @@ class ContentComposer:
 
     def _compile(self, content: Content) -> None:
         self._subject = rendering.compile(content.subject, escape=False)
-        html = rendering.compile(content.html, escape=True) if content.html else None
-        self._body = Body(rendering.compile(content.text, escape=False), html)
+        self._is_tracked = content.is_tracked
+        self._body = Body(rendering.compile(content.text, escape=False), _html(content) if content.html else None)
         fixed = compose.address_header("From", content.sender_name, self._sender)
         if content.reply_to:
             fixed += compose.address_header("Reply-To", content.reply_to_name, content.reply_to)
@@ -140,6 +143,8 @@ class ContentComposer:
         }
         if self._link:
             fields[b"link"] = _link_token(message)
+        if self._is_tracked:
+            values[tracking.SLOT] = _tracking_token(message)
         return Parts(*self._head.render(fields), *self._body.render(values))
 
     def _with_link(self, submitted: Parts, message: QueuedMessage) -> Parts:
@@ -158,6 +163,10 @@ def _link_token(message: QueuedMessage) -> bytes:
     return unsubscribe.token_of(message.pk, today=message.created_at.date()).encode()
 
 
+def _tracking_token(message: QueuedMessage) -> str:
+    return tracking.token_of(message.pk, today=message.created_at.date())
+
+
 @lru_cache(maxsize=KEPT_SIGNERS)
 def _signer(domain: str, selector: str, pem: bytes) -> Signer:
     """Load a key once: reading and checking an RSA key costs more than many signatures."""
@@ -173,6 +182,22 @@ def _submitted(mime: bytes) -> Parts:
     headers, _, body = mime.partition(b"\r\n\r\n")
     headers += b"\r\n"
     return Parts(headers, canonical_headers(headers), body, body_hash(body), may_start_with_dots=True)
+
+
+def _html(content: Content) -> Compiled:
+    if content.is_tracked:
+        base = tracking.base_url(content.sender.domain)
+        return tracking.compiled(content.html, content_id=content.pk, base=base)
+    return rendering.compile(content.html, escape=True)
+
+
+def _tracked(content: Content, mime: bytes) -> Callable[[QueuedMessage], Parts] | None:
+    """Return what makes each recipient's own of a submitted message; None where nothing in it can be tracked."""
+    base = tracking.base_url(content.sender.domain)
+    whole = rewriting.rewritten(
+        mime, lambda html: tracking.marked(html, content_id=content.pk, base=base, read=tracking.plain_target)
+    )
+    return (lambda message: _submitted(whole.render(_tracking_token(message)))) if whole else None
 
 
 class Broken:

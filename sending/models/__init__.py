@@ -9,6 +9,7 @@ from sending.models.feedback import Feedback
 from sending.models.message import Message, Status
 from sending.models.provider import Provider, ReplyRule
 from sending.models.queue import UNROUTED, Chunk, Destination, Gate, Lane, Turn
+from sending.models.reading import LinkCount, Reading
 from sending.models.returned import Returned
 from sending.models.strict_transport import StrictTransport
 from sending.models.webhook import EventKind, Webhook, WebhookCall, WebhookPosition, WebhookTry
@@ -27,8 +28,10 @@ __all__ = [
     "Feedback",
     "Gate",
     "Lane",
+    "LinkCount",
     "Message",
     "Provider",
+    "Reading",
     "ReplyRule",
     "Returned",
     "Slice",

@@ -48,6 +48,7 @@ class Content(models.Model):
     subject = models.TextField(blank=True)
     html = models.TextField(blank=True)
     text = models.TextField(blank=True)
+    is_tracked = models.BooleanField(default=False, db_default=False)  # links and a pixel in its HTML
     mime = models.BinaryField(null=True)
     mime_file = models.CharField(max_length=255, blank=True)  # name in the default storage
     created_at = models.DateTimeField(default=timezone.now)

@@ -22,6 +22,8 @@ class EventKind(models.TextChoices):
     DEFERRED = "message.deferred", _("message put off, to be tried again")
     BOUNCED = "message.bounced", _("message refused for good")
     FAILED = "message.failed", _("message given up")
+    OPENED = "message.opened", _("message opened")
+    CLICKED = "message.clicked", _("link of a message followed")
     COMPLAINED = "recipient.complained", _("recipient complained")
     UNSUBSCRIBED = "recipient.unsubscribed", _("recipient unsubscribed")
     RESUBSCRIBED = "recipient.resubscribed", _("recipient subscribed again")

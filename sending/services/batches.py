@@ -62,6 +62,7 @@ class Order:
     at: datetime | None = None
     key: UUID | None = None
     unsubscribe_scope: str = ""  # as in `Content`; empty: as the sender address says
+    is_tracked: bool = False
 
 
 def order(wanted: Order, *, by: Actor, now: datetime) -> Batch:
@@ -103,6 +104,7 @@ def _place(wanted: Order, *, by: Actor, now: datetime) -> Batch:
         sender_name=version.sender_name,
         reply_to=wanted.reply_to or wanted.sender.usable_reply_to,
         unsubscribe_scope=wanted.unsubscribe_scope,
+        is_tracked=wanted.is_tracked,
         reply_to_name=wanted.reply_to_name,
         source_ips=",".join(wanted.source_ips),
         subject=version.subject,

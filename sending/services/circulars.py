@@ -27,6 +27,7 @@ def send(
     sender: Sender,
     tag: Tag | None = None,
     address_type: AddressType = AddressType.RANDOM,
+    is_tracked: bool = False,
     key: UUID | None = None,
     by: Actor,
     now: datetime,
@@ -46,6 +47,7 @@ def send(
     batches.check_sender(sender)
     batches.check_list(audience)
     content = _content(circular, sender=sender, tag=tag, address_type=address_type, now=now)
+    content.is_tracked = is_tracked
     try:
         return _order(content, audience=audience, key=key, by=by, now=now)
     except IntegrityError:  # another call ordered it just now

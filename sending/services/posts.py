@@ -3,7 +3,7 @@
 They are stored as they will be sent, so their text may hold any braces and any HTML.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -58,10 +58,15 @@ class Posting:
     reply_to_name: str = ""
     source_ips: Sequence[str] = ()  # empty: as the sender's configuration set says, else the stream's
     unsubscribe_scope: str = ""  # empty: as the sender says
+    is_tracked: bool = False
 
 
-def send(post: Post, posting: Posting, *, recipients: Sequence[str], by: Actor, now: datetime) -> Content:
+def send(
+    post: Post, posting: Posting, *, recipients: Sequence[str], blind: Collection[str] = (), by: Actor, now: datetime
+) -> Content:
     """Accept a post for its envelope recipients, blind copies among them; return what is sent.
+
+    :param blind: those of the recipients who are never tracked.
 
     :raises SenderNotUsable: the sender may not send at present.
     :raises RecipientRefused: see `must_be_welcome`.
@@ -90,15 +95,22 @@ def send(post: Post, posting: Posting, *, recipients: Sequence[str], by: Actor, 
         stored = bodies.store(mime)
     for name, value in stored.items():
         setattr(content, name, value)
-    return _accepted(content, [Addressee(address) for address in recipients], now=now)
+    return _accepted(content, [Addressee(address) for address in recipients], blind=blind, now=now)
 
 
 def send_to_each(
-    body: Body, posting: Posting, *, recipients: Mapping[str, Mapping[str, str]], by: Actor, now: datetime
+    body: Body,
+    posting: Posting,
+    *,
+    recipients: Mapping[str, Mapping[str, str]],
+    blind: Collection[str] = (),
+    by: Actor,
+    now: datetime,
 ) -> Content:
     """Accept one text for several recipients, each with the values of its variables.
 
     :param recipients: by address.
+    :param blind: those of them who are never tracked.
     :raises SenderNotUsable: the sender may not send at present.
     :raises RecipientRefused: see `must_be_welcome`.
     :raises BadBraces: a brace belongs to no variable.
@@ -111,7 +123,8 @@ def send_to_each(
     content = _content(posting, subject=body.subject, now=now)
     content.kind, content.html = Content.Kind.COMPOSED, body.html
     content.text = body.text or rendering.derive_text(body.html, allowed=None)
-    return _accepted(content, [Addressee(address, dict(values)) for address, values in recipients.items()], now=now)
+    addressees = [Addressee(address, dict(values)) for address, values in recipients.items()]
+    return _accepted(content, addressees, blind=blind, now=now)
 
 
 def must_be_usable(sender: Sender) -> None:
@@ -149,11 +162,16 @@ def must_be_welcome(recipients: Sequence[str], *, sender: Sender, now: datetime)
             )
 
 
-def _accepted(content: Content, recipients: Sequence[Addressee], *, now: datetime) -> Content:
-    columns = {str(one.column): getattr(content, one.attname) for one in acceptance.CONTENT}
-    wanted = Submission(content.sender, {**columns, "mime": content.mime}, recipients)
-    gathering.accept([wanted], now=now)
-    content.pk = wanted.content_id
+def _accepted(content: Content, recipients: Sequence[Addressee], *, blind: Collection[str], now: datetime) -> Content:
+    columns = {str(one.column): getattr(content, one.attname) for one in acceptance.CONTENT} | {"mime": content.mime}
+    wanted = [Submission(content.sender, columns, recipients)]
+    if content.is_tracked and blind:
+        seen = [to for to in recipients if to.address not in blind]
+        unseen = [to for to in recipients if to.address in blind]
+        wanted = [Submission(content.sender, columns, seen)] if seen else []
+        wanted.append(Submission(content.sender, columns | {"is_tracked": False}, unseen))
+    gathering.accept(wanted, now=now)
+    content.pk = wanted[0].content_id
     return content
 
 
@@ -169,6 +187,7 @@ def _content(posting: Posting, *, subject: str, now: datetime) -> Content:
         reply_to_name=posting.reply_to_name,
         source_ips=",".join(posting.source_ips),
         unsubscribe_scope=posting.unsubscribe_scope,
+        is_tracked=posting.is_tracked,
         subject=subject,
         created_at=now,
     )

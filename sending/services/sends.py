@@ -78,6 +78,7 @@ class Wanted:
     headers: Mapping[str, str] = field(default_factory=dict)
     attachments: Sequence[mime.Attachment] = ()
     at: datetime | None = None
+    is_tracked: bool = False
 
 
 def send(wanted: Wanted, *, by: Actor, now: datetime) -> list[Taken]:
@@ -118,6 +119,7 @@ def _content(wanted: Wanted, account: Account) -> tuple[Sender, Body, dict[str, 
         "tag_id": _tag(wanted.tag, account).pk if wanted.tag else None,
         "stream": sender.stream,
         "address_type": AddressType.RANDOM.value,
+        "is_tracked": wanted.is_tracked,
         "kind": Content.Kind.COMPOSED.value,
         "sender_name": sender_name,
         "reply_to": sender.usable_reply_to if wanted.reply_to is None else wanted.reply_to,

@@ -43,6 +43,7 @@ class Incoming:
     recipients: Sequence[str]
     tag: str = ""
     key: str = ""
+    is_tracked: bool = False
     stored: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -90,6 +91,7 @@ def _submission(wanted: Incoming, sender: Sender, tag: Tag | None) -> Submission
         "tag_id": tag.pk if tag else None,
         "stream": sender.stream,
         "address_type": AddressType.RANDOM.value,
+        "is_tracked": wanted.is_tracked,
     }
     return Submission(sender, content, [Addressee(address) for address in wanted.recipients], wanted.key)
 

@@ -48,6 +48,7 @@ def order(session: Session, content: bytes, wanted: Incoming) -> Reply:
         audience=audience,
         sender=sender,
         tag=tag,
+        is_tracked=wanted.is_tracked,
         key=_key(wanted, audience),
         by=Actor(sender.account, f"SMTP {sender.address}", Role.DEVELOPER, ip=session.peer),
         now=timezone.now(),

@@ -240,6 +240,7 @@ def _read(session: Session, content: bytes) -> tuple[submitted.Submitted, Incomi
         recipients=list(dict.fromkeys(session.envelope.note.addresses)),
         tag=asked.tag,
         key=asked.key or message.value(b"message-id"),
+        is_tracked=asked.is_tracked,
     )
 
 

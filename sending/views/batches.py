@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from django.core.paginator import Paginator
+from django.db.models import Sum
+from django.db.models.functions import Coalesce
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -17,7 +19,7 @@ from accounts.http import AccountRequest, member_required, reporting
 from accounts.models import Permission
 from recipients.http import PAGE_SIZE, Slice, csv_download, sliced
 from sending import reports
-from sending.models import Batch, Message, Status
+from sending.models import Batch, LinkCount, Message, Status
 from sending.models.message import MessageQuerySet
 from sending.services import batches, rests
 
@@ -33,6 +35,7 @@ LOOKS = {
     Status.QUEUED: ("clock", "info"),
 }
 MOST_DESTINATIONS = 20  # on the page, the fullest first
+MOST_LINKS = 50  # the most followed first
 EXPORTED_AT_ONCE = 5000  # rows a query: no cursor stays open while a browser reads slowly
 
 
@@ -69,7 +72,7 @@ def detail(request: AccountRequest, pk: int) -> HttpResponse:
         "slice": _messages(request, batch, query=query, status=status),
         "may_change": request.actor.may(Permission.WORK),
     }
-    return render(request, "sending/batch.html", _shown(batch) | _waiting(batch) | context)
+    return render(request, "sending/batch.html", _shown(batch) | _waiting(batch) | _readings(batch) | context)
 
 
 @require_GET
@@ -172,6 +175,19 @@ def _shown(batch: Batch) -> dict[str, Any]:
 def _waiting(batch: Batch) -> dict[str, Any]:
     destinations, more = reports.waits_of(batch, now=timezone.now(), most=MOST_DESTINATIONS)
     return {"destinations": destinations, "more": more}
+
+
+def _readings(batch: Batch) -> dict[str, Any]:
+    """Return what its readers did, and which links they followed."""
+    if not batch.content.is_tracked:
+        return {}
+    counts = LinkCount.objects.filter(batch=batch)
+    links = list(counts.by_url()[: MOST_LINKS + 1])
+    return {
+        "readings": counts.aggregate(**{name: Coalesce(Sum(name), 0) for name in LinkCount.NUMBERS}),
+        "links": links[:MOST_LINKS],
+        "has_more_links": len(links) > MOST_LINKS,
+    }
 
 
 def _messages(request: AccountRequest, batch: Batch, *, query: str, status: str) -> Slice:

@@ -1,5 +1,6 @@
 """Messages: found by recipient, each with its attempts and as its reader sees it."""
 
+from copy import copy
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -42,6 +43,7 @@ def index(request: AccountRequest) -> HttpResponse:
 @member_required()
 def detail(request: AccountRequest, pk: int) -> HttpResponse:
     message = _message(request, pk)
+    events = list(reports.events_of(message))
     return render(
         request,
         "sending/message.html",
@@ -50,7 +52,8 @@ def detail(request: AccountRequest, pk: int) -> HttpResponse:
             "may_call_off": message.is_waiting and not message.batch_id and request.actor.may(Permission.WORK),
             "mail": _composed(message),
             "wait": reports.wait_of(message, now=timezone.now()),
-            "events": reports.events_of(message),
+            "events": [event for event in events if not event.reader],
+            "readings": [event for event in events if event.reader],
             "feedback": reports.feedback_of(message),
             "returned": reports.returned_of(message),
             "failures": reports.FAILURES,
@@ -150,9 +153,14 @@ class ComposedMail:
 
 
 def _composed(message: Message) -> ComposedMail | None:
-    """Return the mail; None where its domain's key or its submitted text is gone."""
+    """Return the mail, untracked: whoever looks at it here is not its reader.
+
+    :returns: None where its domain's key or its submitted text is gone.
+    """
+    content = copy(message.content)
+    content.is_tracked = False
     try:
-        composer = ContentComposer(message.content)
+        composer = ContentComposer(content)
     except (DkimKey.DoesNotExist, FileNotFoundError):
         return None
     return ComposedMail(composer.compose([QueuedMessage.of(message)], now=timezone.now())[0].whole)

@@ -97,7 +97,7 @@ def _missing(account: Account) -> dict[str, bool]:
 
 def _chosen(request: AccountRequest) -> dict[str, Any]:
     """Return what the address of the page says is chosen already."""
-    names = ("list", "template", "sender", "address_type", "tag", "at")
+    names = ("list", "template", "sender", "address_type", "tag", "is_tracked", "at")
     chosen: dict[str, Any] = {name: request.GET[name] for name in names if request.GET.get(name)}
     return chosen | {"when": LATER} if "at" in chosen else chosen
 
@@ -109,6 +109,7 @@ def _order(answers: dict[str, Any]) -> batches.Order:
         sender=answers["sender"],
         address_type=AddressType(answers["address_type"]),
         tag=answers["tag"],
+        is_tracked=answers["is_tracked"],
         at=answers["at"],
         key=uuid4(),
     )
@@ -151,6 +152,7 @@ def _seal(wanted: batches.Order, content_hash: str) -> str:
             "sender": wanted.sender.pk,
             "address_type": wanted.address_type,
             "tag": wanted.tag and wanted.tag.pk,
+            "is_tracked": wanted.is_tracked,
             "at": wanted.at and wanted.at.isoformat(),
             "key": str(wanted.key),
         },
@@ -185,6 +187,7 @@ def _unseal(request: AccountRequest) -> batches.Order:
         sender=sender,
         address_type=AddressType(seen["address_type"]),
         tag=tag,
+        is_tracked=seen.get("is_tracked", False),  # pages of an earlier version do not say
         at=parse_datetime(seen["at"]) if seen["at"] else None,
         key=UUID(seen["key"]),
     )
@@ -198,6 +201,7 @@ def _form_url(wanted: batches.Order) -> str:
         "sender": wanted.sender.pk,
         "address_type": wanted.address_type.value,
         "tag": wanted.tag.pk if wanted.tag else "",
+        "is_tracked": "1" if wanted.is_tracked else "",
         "at": f"{timezone.localtime(wanted.at):%Y-%m-%dT%H:%M}" if wanted.at else "",
     }
     return f"{reverse('sending:batch-create')}?{urlencode({name: value for name, value in chosen.items() if value})}"

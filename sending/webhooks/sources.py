@@ -20,6 +20,8 @@ MOVES = {
     "deferred": EventKind.DEFERRED,
     "bounced": EventKind.BOUNCED,
     "failed": EventKind.FAILED,
+    "opened": EventKind.OPENED,
+    "clicked": EventKind.CLICKED,
 }
 FEEDBACKS = {
     "complained": EventKind.COMPLAINED,
@@ -38,16 +40,19 @@ ACTIONS = {
     "template.rejected": EventKind.TEMPLATE_REJECTED,
 }
 
+# What machines do with links and pixels is told to nobody (n = 0).
 LEDGER = """
 SELECT e.id, e.account_id, e.status, e.at, jsonb_build_object(
     'message', e.message_id::text, 'recipient', m.recipient, 'sender', s.address, 'tag', t.name,
     'batch', e.batch_id::text, 'attempt', e.attempt, 'host', e.host, 'code', e.code, 'reply', e.reply,
     'failure', e.failure, 'invalid', e.invalid)
+    || CASE WHEN e.reader = '' THEN '{}' ELSE jsonb_build_object('url', e.url, 'reader', e.reader) END
 FROM sending_event e
 JOIN sending_message m ON m.id = e.message_id
 JOIN senders_sender s ON s.id = e.sender_id
 LEFT JOIN senders_tag t ON t.id = e.tag_id
 WHERE e.id > %(after)s AND e.id <= %(to)s AND e.account_id = ANY(%(accounts)s) AND e.status = ANY(%(names)s)
+  AND e.n > 0
 ORDER BY e.id LIMIT %(rows)s
 """
 FEEDBACK = """

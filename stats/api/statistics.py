@@ -27,20 +27,35 @@ DAY = {
     "success": 8438,
     "failed": 20338,
     "invalid": 274,
+    "opens": 4020,
+    "unique_opens": 3110,
+    "clicks": 910,
+    "unique_clicks": 640,
     "success_rate": 0.29323,
     "failure_rate": 0.009432,
+    "open_rate": 0.368571,
+    "click_rate": 0.075847,
 }
 
 
 class FiguresDetail(serializers.Serializer[Figures]):
-    """success_rate = success ÷ (total − invalid); failure_rate = invalid ÷ total."""
+    """success_rate = success ÷ (total − invalid); failure_rate = invalid ÷ total; open_rate = unique_opens ÷ success.
+
+    Opens and clicks are those of tracked messages, without those of machines; they count for the day of their message.
+    """
 
     total = serializers.IntegerField(help_text="Messages that were accepted on the day.")
     success = serializers.IntegerField(help_text="Delivered.")
     failed = serializers.IntegerField(help_text="Refused, given up, or suppressed.")
     invalid = serializers.IntegerField(help_text="There is no such mailbox.")
+    opens = serializers.IntegerField(help_text="How often tracked messages were opened.")
+    unique_opens = serializers.IntegerField(help_text="How many of them were opened.")
+    clicks = serializers.IntegerField(help_text="How often their links were followed.")
+    unique_clicks = serializers.IntegerField(help_text="In how many of them a link was followed.")
     success_rate = serializers.FloatField()
     failure_rate = serializers.FloatField()
+    open_rate = serializers.FloatField()
+    click_rate = serializers.FloatField(help_text="unique_clicks ÷ success")
 
 
 class DayFigures(FiguresDetail):

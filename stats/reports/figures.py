@@ -16,7 +16,8 @@ LONGEST_PERIOD = 366  # days: a year, and what a chart can still show
 SHOWN_SHARES = 50  # senders or tags in a break-down; the largest ones
 
 Key = TypeVar("Key")
-NUMBERS = ("total", "success", "failed", "invalid")
+READINGS = ("opens", "unique_opens", "clicks", "unique_clicks")
+NUMBERS = ("total", "success", "failed", "invalid", *READINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,17 @@ class Figures:
 
     Its seven rows give away how the rates come about: 29050 messages, 8438 delivered and 274 invalid are
     0.29323047 and 0.009432014. So invalid addresses do not spoil the success rate, and the failure rate
-    speaks of them alone.
+    speaks of them alone. What readers did stands beside them; its rates are those of delivered messages.
     """
 
     total: int = 0
     success: int = 0
     failed: int = 0
     invalid: int = 0
+    opens: int = 0
+    unique_opens: int = 0
+    clicks: int = 0
+    unique_clicks: int = 0
 
     @property
     def success_rate(self) -> float:
@@ -42,6 +47,20 @@ class Figures:
     def failure_rate(self) -> float:
         """Invalid addresses of all, 0–1."""
         return _ratio(self.invalid, self.total)
+
+    @property
+    def open_rate(self) -> float:
+        """Opened by their readers of all that were delivered, 0–1."""
+        return _ratio(self.unique_opens, self.success)
+
+    @property
+    def click_rate(self) -> float:
+        """Of all that were delivered, those in which a link was followed, 0–1."""
+        return _ratio(self.unique_clicks, self.success)
+
+    @property
+    def has_readings(self) -> bool:
+        return bool(self.opens or self.clicks)
 
     def __add__(self, other: "Figures") -> "Figures":
         return Figures(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))

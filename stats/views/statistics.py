@@ -57,12 +57,20 @@ def export(request: AccountRequest) -> HttpResponse:
         _("Invalid addresses"),
         _("Success rate"),
         _("Failure rate"),
+        _("Opens"),
+        _("Unique opens"),
+        _("Clicks"),
+        _("Unique clicks"),
+        _("Open rate"),
+        _("Click rate"),
     )
     out.writerow(headings)
     for line in figures.daily(request.account, period, **_filters(form)):
         day = line.figures
         rates = f"{day.success_rate:.9f}", f"{day.failure_rate:.9f}"
-        out.writerow([line.of, day.total, day.success, day.failed, day.invalid, *rates])
+        readings = day.opens, day.unique_opens, day.clicks, day.unique_clicks
+        read_rates = f"{day.open_rate:.9f}", f"{day.click_rate:.9f}"
+        out.writerow([line.of, day.total, day.success, day.failed, day.invalid, *rates, *readings, *read_rates])
     return answer
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import threading
 from datetime import timedelta
+from email import message_from_bytes, policy
 
 import pytest
 from django.core.cache import cache
@@ -13,11 +14,15 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Account, AllowedAddresses, QuotaUse
+from domains.services.domains import add_key
+from mailpush.mail.dkim import generate_key
 from mailpush.mail.door import Limits
 from recipients import suppression
 from recipients.models import Suppression
 from senders.models import Sender, Stream
 from sending import acceptance, bodies
+from sending.delivery.composing import ContentComposer
+from sending.delivery.parcels import QueuedMessage
 from sending.models import Acceptance, Batch, Chunk, Content, Event, Message, Status
 from sending.services import submissions
 from sending.smtp import logins
@@ -343,6 +348,29 @@ def test_wish_that_cannot_be_met_is_refused(program, shop, fields, expected):
     assert Message.objects.exists() == (expected == 250)
 
 
+@pytest.mark.parametrize("is_tracked", [True, False])
+def test_only_the_html_is_another_one_and_only_where_tracking_was_asked_for(program, shop, is_tracked):
+    mail = mail_from(shop.address, X_Mailpush_Track="yes" if is_tracked else "no")
+    mail.add_alternative('<a href="https://shop.example/{a}">Shop</a>', subtype="html")
+    add_key(shop.domain, generate_key(), now=timezone.now())
+    assert program.send(mail, "ann@north.example") == 250
+
+    content = Content.objects.select_related("sender__domain").get()
+    (letter,) = ContentComposer(content).compose([QueuedMessage.of(Message.objects.get())], now=timezone.now())
+
+    assert content.is_tracked is is_tracked
+    assert b"X-Mailpush-Track" not in letter.data
+    sent = letter.data.partition(b"\r\n\r\n")[2]
+    body = bytes(content.mime).partition(b"\r\n\r\n")[2]
+    if not is_tracked:
+        assert sent == body
+    html = message_from_bytes(letter.data, policy=policy.default).get_body(("html",)).get_content()
+    assert html.count("/t/") == (2 if is_tracked else 0)
+    begins = body.index(b"<a href")
+    assert sent[:begins] == body[:begins]
+    assert sent.endswith(body[body.rindex(b"\r\n--") :])
+
+
 # ── Repetitions ──
 
 
@@ -537,6 +565,17 @@ def readers(shop):
     for name in ("Ann", "Bob"):
         RecipientFactory(list=readers, address=f"{name.lower()}@north.example", variables={"UserName": name})
     return readers
+
+
+def test_mail_to_a_list_is_tracked_where_it_says_so(door, news, readers):
+    mail = mail_from(news.address, X_Mailpush_Track="yes")
+    mail.set_content("Dear {UserName}\n")
+    mail.add_alternative("<p>Dear <b>{UserName}</b></p>", subtype="html")
+
+    with at_door(door, news) as program:
+        assert program.send(mail, readers.alias) == 250
+
+    assert Batch.objects.get().content.is_tracked
 
 
 def test_mail_to_a_list_becomes_a_batch(door, news, readers):

@@ -52,6 +52,29 @@ def message_of(sender, **fields):
     )
 
 
+def test_counts_what_readers_did_for_the_day_of_their_message():
+    sender = SenderFactory()
+    EventFactory(sender=sender, day=DAY, n=3)
+    for was, status, n in [
+        ("unread", "opened", 1),
+        ("opened", "opened", 1),
+        ("opened", "opened", 0),  # a machine
+        ("unread", "clicked", 1),
+        ("unread", "clicked", 1),
+        ("clicked", "clicked", 1),
+    ]:
+        EventFactory(sender=sender, day=DAY, was=was, status=status, n=n)
+
+    settle()
+    EventFactory(sender=sender, day=DAY, was="unread", status="opened")
+    settle()
+    roll_up()
+
+    assert figures() == [(DAY, 3, 0, 0, 0)]
+    row = DailyFigure.objects.get()
+    assert (row.opens, row.unique_opens, row.clicks, row.unique_clicks) == (3, 2, 3, 2)
+
+
 def test_counts_what_came_of_the_messages_of_a_day():
     sender = SenderFactory()
     EventFactory(sender=sender, day=DAY, n=100)

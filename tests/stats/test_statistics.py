@@ -1,5 +1,6 @@
 """The statistics page and its export."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -147,8 +148,25 @@ def test_today_is_the_accounts_day(owner_client, sender, zone, day, monkeypatch)
 # ── Export ──
 
 
+def test_opens_and_clicks_have_a_table_where_there_are_any(owner_client, sender):
+    yesterday = quotas.today(sender.account, timezone.now()) - timedelta(days=1)
+    row = DailyFigureFactory(sender=sender, day=yesterday, total=10, success=8)
+    without = owner_client.get(reverse("stats:statistics")).content.decode()
+
+    type(row).objects.update(opens=6, unique_opens=4, clicks=3, unique_clicks=1)
+    page = owner_client.get(reverse("stats:statistics")).content.decode()
+
+    assert "Opens and clicks" not in without
+    table = page[page.index('aria-labelledby="readings"') :].partition("</table>")[0]
+    cells = [" ".join(re.sub("<[^>]+>", "", cell).split()) for cell in re.findall("<td.*?</td>", table)]
+    assert cells[:8] == [f"{yesterday}", "8", "6", "4", "50.00 %", "3", "1", "12.50 %"]
+    assert cells[-8:] == ["Sum", "8", "6", "4", "50.00 %", "3", "1", "12.50 %"]
+
+
 def test_export_is_the_table_as_csv(owner_client, sender):
-    DailyFigureFactory(sender=sender, day=date(2015, 11, 12), total=29050, success=8438, failed=1578, invalid=274)
+    counts = {"total": 29050, "success": 8438, "failed": 1578, "invalid": 274}
+    readings = {"opens": 5000, "unique_opens": 4219, "clicks": 30, "unique_clicks": 20}
+    DailyFigureFactory(sender=sender, day=date(2015, 11, 12), **counts, **readings)
 
     answer = owner_client.get(
         reverse("stats:statistics-export"), {"range": "custom", "start": "2015-11-12", "end": "2015-11-13"}
@@ -157,9 +175,10 @@ def test_export_is_the_table_as_csv(owner_client, sender):
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
     assert answer["Content-Disposition"] == 'attachment; filename="statistics-2015-11-12-2015-11-13.csv"'
     assert answer.content.decode() == (
-        "\ufeffDate,Total,Success,Failed,Invalid addresses,Success rate,Failure rate\r\n"
-        "2015-11-12,29050,8438,1578,274,0.293230470,0.009432014\r\n"
-        "2015-11-13,0,0,0,0,0.000000000,0.000000000\r\n"
+        "\ufeffDate,Total,Success,Failed,Invalid addresses,Success rate,Failure rate,"
+        "Opens,Unique opens,Clicks,Unique clicks,Open rate,Click rate\r\n"
+        "2015-11-12,29050,8438,1578,274,0.293230470,0.009432014,5000,4219,30,20,0.500000000,0.002370230\r\n"
+        "2015-11-13,0,0,0,0,0.000000000,0.000000000,0,0,0,0,0.000000000,0.000000000\r\n"
     )
 
 

@@ -53,10 +53,11 @@ def single_send_mail(caller: Caller, params: Params) -> Fields:
     to = _addresses(params.text("ToAddress"), "ToAddress", most=MOST_RECIPIENTS)
     blind = _addresses(params.text("BccAddress", ""), "BccAddress", most=MOST_BLIND)
     if template := params.json_object("Template"):
-        content = _send_template(caller, posting, template, [*to, *blind])
+        content = _send_template(caller, posting, template, to, blind)
     else:
         post = _post(caller, params, posting, to)
-        content = posts.send(post, posting, recipients=_once([*to, *blind]), by=caller.by, now=caller.now)
+        recipients = _once([*to, *blind])
+        content = posts.send(post, posting, recipients=recipients, blind=blind, by=caller.by, now=caller.now)
     return {"EnvId": str(content.pk)}
 
 
@@ -104,7 +105,6 @@ def _posting(caller: Caller, params: Params) -> Posting:
     address = params.text("AccountName")
     address_type = ADDRESS_TYPES[params.number("AddressType", highest=1)]
     sender = _sender(caller, address, may_be_new=params.flag("DomainAuth", default=False))
-    _one_of(params, "ClickTrace", {"0": "", "1": ""}, usual="0")
     link, scope = (
         _one_of(params, "UnSubscribeLinkType", LINK_TYPES),
         _one_of(params, "UnSubscribeFilterLevel", FILTER_LEVELS),
@@ -118,6 +118,7 @@ def _posting(caller: Caller, params: Params) -> Posting:
         reply_to_name=_name(params, "ReplyAddressAlias") if params.has("ReplyAddress") else "",
         source_ips=ips.own_pool(caller, params.text("IpPoolId")).ips if params.has("IpPoolId") else (),
         unsubscribe_scope=link or scope,
+        is_tracked=bool(_one_of(params, "ClickTrace", {"0": "", "1": "tracked"}, usual="0")),
     )
 
 
@@ -302,14 +303,15 @@ def _inline(params: Params) -> tuple[Body, str]:
     return Body(subject, html, text), alias
 
 
-def _send_template(caller: Caller, posting: Posting, given: dict[str, Any], to: list[str]) -> Content:
+def _send_template(caller: Caller, posting: Posting, given: dict[str, Any], to: list[str], blind: list[str]) -> Content:
     values = _values(given.get("TemplateData") or {}, "TemplateData")
     template_id = Params({"TemplateId": _shown(given.get("TemplateId"))})
     version = _approved(template_actions.own(caller, template_id))
     return posts.send_to_each(
         Body(version.subject, version.html, version.text),
         replace(posting, sender_name=posting.sender_name or version.sender_name),
-        recipients=dict.fromkeys(_once(to), values),
+        recipients=dict.fromkeys(_once([*to, *blind]), values),
+        blind=blind,
         by=caller.by,
         now=caller.now,
     )
@@ -349,6 +351,7 @@ def _order(caller: Caller, params: Params, posting: Posting) -> int:
             reply_to_name=posting.reply_to_name,
             source_ips=posting.source_ips,
             unsubscribe_scope=posting.unsubscribe_scope,
+            is_tracked=posting.is_tracked,
             key=uuid5(NAMESPACE_OID, f"{caller.account.pk}:{token}") if token else None,
         ),
         by=caller.by,

@@ -34,8 +34,7 @@ FINAL = {
     INVALID: Q(status=Status.BOUNCED, invalid=True) | Q(status=Status.SUPPRESSED),
     OTHER: Q(status__in=[Status.BOUNCED, Status.FAILED, Status.UNKNOWN, Status.CANCELED], invalid=False),
 }
-COUNTS = ("RcptOpenCount", "RcptUniqueOpenCount", "RcptClickCount", "RcptUniqueClickCount")
-RATES = ("RcptOpenRate", "RcptUniqueOpenRate", "RcptClickRate", "RcptUniqueClickRate")
+READINGS = {"Open": "opens", "UniqueOpen": "unique_opens", "Click": "clicks", "UniqueClick": "unique_clicks"}
 
 
 def query_task_by_param(caller: Caller, params: Params) -> Fields:
@@ -83,7 +82,7 @@ def sender_statistics_detail(caller: Caller, params: Params) -> Fields:
 
 
 def get_track_list(caller: Caller, params: Params) -> Fields:
-    """Return opens and clicks by day."""
+    """Return opens and clicks by the day of their messages."""
     return _tracked(caller, params, longest=timedelta(days=7), wrap=lambda stat: {"data": {"stat": stat}})
 
 
@@ -105,8 +104,7 @@ def _tracked(caller: Caller, params: Params, *, longest: timedelta, wrap: Any) -
         {
             "CreateTime": f"{line.of:%Y-%m-%d}T00:00Z",
             "TotalNumber": str(line.figures.total),
-            **dict.fromkeys(COUNTS, "0"),
-            **dict.fromkeys(RATES, "0.00%"),
+            **_readings(line.figures),
         }
         for line in days[page.rows]
     ]
@@ -256,6 +254,16 @@ def _counted(counts: Figures) -> Fields:
         "succeededPercent": f"{counts.success_rate:.2%}",
         "unavailablePercent": f"{counts.failure_rate:.2%}",
     }
+
+
+def _readings(counts: Figures) -> Fields:
+    """Return counts and rates; rates are of what was delivered."""
+    fields: Fields = {}
+    for name, number in READINGS.items():
+        count = getattr(counts, number)
+        fields[f"Rcpt{name}Count"] = str(count)
+        fields[f"Rcpt{name}Rate"] = f"{count / counts.success if counts.success else 0:.2%}"
+    return fields
 
 
 def _detailed(message: Message, failure: str) -> Fields:

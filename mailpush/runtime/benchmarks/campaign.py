@@ -114,9 +114,11 @@ def make_list(
     return recipients
 
 
-def press_send(customer: Customer, recipients: RecipientList) -> Batch:
-    """Order a 5 kB mail to the list, to go out at once."""
-    order = batches.Order(recipients, customer.template, customer.batch_sender, AddressType.RANDOM)
+def press_send(customer: Customer, recipients: RecipientList, *, is_tracked: bool = False) -> Batch:
+    """Order a 5 kB mail to the list, to go out at once; tracked, its 22 links make it 9 kB."""
+    order = batches.Order(
+        recipients, customer.template, customer.batch_sender, AddressType.RANDOM, is_tracked=is_tracked
+    )
     return batches.order(order, by=customer.actor, now=timezone.now())
 
 

@@ -41,17 +41,22 @@ def numbers(text: str) -> list[int]:
     return found
 
 
-def run(recipients: int, processes: str, rounds: int, scenario: str, *, peers: bool | None) -> Measured:
-    """Measure batches to servers that take everything and beside the peers, or one of the other scenarios."""
+def run(
+    recipients: int, processes: str, rounds: int, scenario: str, *, peers: bool | None, tracking: bool | None
+) -> Measured:
+    """Measure batches to servers that take everything and beside the peers, or one of the other scenarios.
+
+    With `tracking` the first kind has tracked links and a pixel; the peers send the mail without.
+    """
     if scenario == "plain":
-        return _plain(recipients, processes, rounds, peers=peers)
+        return _plain(recipients, processes, rounds, peers=peers, is_tracked=bool(tracking))
     most = max(numbers(processes))
     if scenario == "fair":
         return scenarios.fair(recipients, most, rounds)
     return {"smart": scenarios.smart, "trigger": scenarios.trigger}[scenario](recipients, most)
 
 
-def _plain(recipients: int, processes: str, rounds: int, *, peers: bool | None) -> Measured:
+def _plain(recipients: int, processes: str, rounds: int, *, peers: bool | None, is_tracked: bool) -> Measured:
     """Measure batches to one list, the limit of the machine around each, and the peers."""
     sent: list[Sent] = []
     rates = Rates()
@@ -60,11 +65,17 @@ def _plain(recipients: int, processes: str, rounds: int, *, peers: bool | None) 
         sender = customer()
         readers = make_list(sender.account, recipients, name="readers")
         for _ in range(rounds):
-            sent += [departures.measure(sender, readers, sink, processes=n) for n in numbers(processes)]
+            sent += [
+                departures.measure(sender, readers, sink, processes=n, is_tracked=is_tracked)
+                for n in numbers(processes)
+            ]
             if peers is not False:
                 measure_peers(sender, sink, rates, most=recipients, processes=most, fetch=bool(peers))
         expansion_seconds = _expand(sender, readers)
-    return _summed_up([each for each in sent if each.processes == most], sent, rates, expansion_seconds, sink.name)
+    measured = _summed_up([each for each in sent if each.processes == most], sent, rates, expansion_seconds, sink.name)
+    if is_tracked:
+        measured.notes.append("Each mail of ours is tracked: 22 links and a pixel. The peers' are not.")
+    return measured
 
 
 def _summed_up(most: list[Sent], sent: list[Sent], rates: Rates, expansion_seconds: float, sink: str) -> Measured:

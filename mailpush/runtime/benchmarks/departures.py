@@ -80,17 +80,19 @@ def workers(processes: int) -> Iterator[Workers]:
         yield Workers(pids, pids[:processes])
 
 
-def measure(sender: Customer, recipients: RecipientList, sink: Sink, *, processes: int) -> Sent:
+def measure(
+    sender: Customer, recipients: RecipientList, sink: Sink, *, processes: int, is_tracked: bool = False
+) -> Sent:
     """Send to the list with so many delivery processes."""
     before = signing.limit(processes)
     with workers(processes) as running:
         warm_up = make_list(sender.account, WARM_UP, name=f"warm-up-{time.monotonic_ns()}")
-        finish(press_send(sender, warm_up))
+        finish(press_send(sender, warm_up, is_tracked=is_tracked))
         sink.wait_for(WARM_UP, within=5)
         sink.expect()
         cpu = [cpu_seconds(pids) for pids in (running.all, database_pids(), [sink.pid])]
         begun = time.perf_counter()
-        batch = press_send(sender, recipients)
+        batch = press_send(sender, recipients, is_tracked=is_tracked)
         prepared = finish(batch)
         seconds = time.perf_counter() - begun
         used = [cpu_seconds(pids) for pids in (running.all, database_pids(), [sink.pid])]

@@ -28,6 +28,7 @@ BENCHMARKS = {
             "rounds": 1,
             "scenario": ("plain", "smart", "fair", "trigger"),
             "peers": None,
+            "tracking": None,
         },
         delivery.needs,
     ),

@@ -1,4 +1,6 @@
+import base64
 import contextlib
+import json
 
 import pytest
 from hypothesis import given
@@ -117,3 +119,32 @@ def test_any_directive_is_read_or_refused(value):
     mime = f"X-AliDM-Trace: {value}\r\nX-AliDM-Settings: {value}\r\n\r\n".encode(errors="replace")
     with contextlib.suppress(BadDirective, BadMessage):
         directives.read(submitted.read(mime))
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_tracked"),
+    [
+        ({}, False),
+        ({"X-Mailpush-Track": "yes"}, True),
+        ({"x-mailpush-track": "YES"}, True),
+        ({"X-Mailpush-Track": "no"}, False),
+        ({"X-AliDM-Trace": {"TagName": "a"}}, False),
+        ({"X-AliDM-Trace": {"OpenTrace": "1"}}, True),
+        ({"X-AliDM-Trace": {"LinkTrace": 1}}, True),
+        ({"X-AliDM-Trace": {"OpenTrace": "0", "LinkTrace": "0"}}, False),
+        ({"X-AliDM-Trace": {"OpenTrace": "1"}, "X-Mailpush-Track": "no"}, False),
+    ],
+)
+def test_tracking_is_asked_for_in_our_field_or_in_directmails(fields, is_tracked):
+    lines = [f"{name}: {value if isinstance(value, str) else encoded(value)}\r\n" for name, value in fields.items()]
+
+    assert directives.read(submitted.read("".join([*lines, "\r\n"]).encode())).is_tracked is is_tracked
+
+
+def encoded(trace):
+    return base64.b64encode(json.dumps(trace).encode()).decode()
+
+
+def test_tracking_is_asked_for_or_not():
+    with pytest.raises(BadDirective, match="X-Mailpush-Track: yes or no"):
+        directives.read(submitted.read(b"X-Mailpush-Track: perhaps\r\n\r\n"))

@@ -481,3 +481,53 @@ def test_what_is_wrong_with_recipients_and_text_is_named(api, news, params, code
     response = api.send("BatchSendMail", **order)
 
     assert response.json().get("Code") == code
+
+
+# ClickTrace
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_tracked"), [({}, False), ({"ClickTrace": "0"}, False), ({"ClickTrace": "1"}, True)]
+)
+def test_mail_is_tracked_where_click_trace_says_so(send, asked, is_tracked):
+    content, _mail = send(HtmlBody="<a href='https://shop.example'>Shop</a>", **asked)
+
+    assert content.is_tracked is is_tracked
+
+
+def test_click_trace_is_one_of_two(refused):
+    assert refused(ClickTrace="yes") == "InvalidClickTrace.Malformed"
+
+
+def test_blind_copies_are_not_tracked(send):
+    content, _mail = send(HtmlBody="<p>Hello</p>", ClickTrace="1", BccAddress="bcc@readers.example.org")
+
+    tracked = dict(Message.objects.values_list("recipient", "content__is_tracked"))
+    assert tracked == {TO: True, "bcc@readers.example.org": False}
+    assert recipients(content) == [TO]
+
+
+def test_template_of_a_blind_copy_is_not_tracked_either(api, codes, account):
+    template = TemplateFactory(account=account, approve=True)
+    params = {
+        **POST,
+        "AccountName": codes.address,
+        "Subject": None,
+        "Template": json.dumps({"TemplateId": template.pk}),
+    }
+
+    api("SingleSendMail", **params, ClickTrace="1", BccAddress="bcc@readers.example.org")
+
+    tracked = dict(Message.objects.values_list("recipient", "content__is_tracked"))
+    assert tracked == {TO: True, "bcc@readers.example.org": False}
+
+
+def test_batch_to_a_list_is_tracked(api, news, account):
+    readers = RecipientListFactory(account=account, name="readers", count=1)
+    RecipientFactory(list=readers)
+    template = TemplateFactory(account=account, approve=True, name="autumn")
+    params = {"AccountName": news.address, "AddressType": 0, "ReceiversName": "readers", "TemplateName": template.name}
+
+    api("BatchSendMail", **params, ClickTrace="1")
+
+    assert Batch.objects.get().content.is_tracked

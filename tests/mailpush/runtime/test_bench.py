@@ -54,6 +54,14 @@ def test_delivery(place):
     assert list(place.iterdir()) == []
 
 
+def test_delivery_of_tracked_mail():
+    run = bench("delivery", "--recipients", "200", "--processes", "1", "--no-peers", "--tracking", "--json")
+
+    assert run.returncode == 0, run.stderr
+    assert set(json.loads(run.stdout.splitlines()[-1])) == CONTRACT
+    assert "Each mail of ours is tracked" in run.stdout
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the smart sink needs many loopback addresses")
 def test_delivery_to_difficult_servers():
     run = bench("delivery", "--recipients", "200", "--processes", "1", "--scenario", "smart", "--json")

@@ -68,6 +68,25 @@ def test_html_part_may_do_nothing(client, mail):
     assert b"<b>on</b>" in answer.content
 
 
+def test_who_reads_tracked_mail_here_is_its_reader(client, world, settings):
+    """The visitor's browser does not ask the sandbox's DNS, so links and pixel lead to a host that it knows."""
+    raw = (
+        b"Subject: x\r\nContent-Type: text/html\r\n\r\n"
+        b'<a href="http://track.x.example:8000/t/ab/cd">Go</a><a href="http://track.x.example/u/t/">Else</a>'
+        b'<img src="http://track.x.example:8000/t/ab.gif">\r\n'
+    )
+    world.capture([Mail(1_790_000_000.0, "r@x.example", "jane@y.example", "x", "127.0.0.1", True, len(raw), raw)])
+    found = world.mails()[0]
+    ours = settings.MAILPUSH_PUBLIC_URL
+
+    page = client.get(f"/console/sandbox/{found.id}/", headers={"host": "localhost"})
+    frame = client.get(f"/console/sandbox/{found.id}/html", headers={"host": "localhost"})
+
+    assert [link.url for link in page.context["links"]] == [f"{ours}/t/ab/cd", "http://track.x.example/u/t/"]
+    assert f'<img src="{ours}/t/ab.gif">' in frame.content.decode()
+    assert f"img-src data: {ours}/t/;" in frame["Content-Security-Policy"]
+
+
 def test_source_is_a_download(client, mail):
     answer = client.get(f"/console/sandbox/{mail.id}/source", headers={"host": "localhost"})
 
