@@ -90,7 +90,7 @@ def install(say: Callable[[str], None] = lambda _line: None) -> None:
     registry = _npm("config", "get", "registry").stdout.strip()
     say(f"Installing the front-end packages from {registry} with npm…")
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(_npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+        running = pool.submit(_npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
         while not wait([running], timeout=SAYS_EVERY).done:
             say("Still installing the front-end packages…")
     done = running.result()
@@ -98,7 +98,8 @@ def install(say: Callable[[str], None] = lambda _line: None) -> None:
         raise NpmFailed(_why(done.stdout, registry))
 
 
-def _npm(*arguments: str) -> "subprocess.CompletedProcess[Any]":
+def _npm(*command: str) -> "subprocess.CompletedProcess[Any]":
+    arguments = [*command, "--loglevel=error"]  # not its warnings: what it answers stands between them
     options: dict[str, Any] = {
         "cwd": PAGES_DIR,
         "env": PATIENCE | os.environ,
