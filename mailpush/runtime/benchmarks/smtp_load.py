@@ -12,9 +12,6 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import cast
-
-import uvloop
 
 SUBMITTED = b"MAIL FROM:<%b>\r\nRCPT TO:<%b>\r\nDATA\r\n"
 
@@ -67,7 +64,8 @@ class Line(asyncio.Protocol):
         self._is_lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         *lines, self._buffer = (self._buffer + data).split(b"\r\n")
@@ -147,4 +145,4 @@ async def _send(load: Load, line: Line, numbers: Iterator[int], waits: list[floa
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asdict(uvloop.run(_submit(Load(**json.loads(sys.argv[1])))))))
+    sys.stdout.write(json.dumps(asdict(asyncio.run(_submit(Load(**json.loads(sys.argv[1])))))))
