@@ -12,6 +12,9 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import cast
+
+import uvloop
 
 SUBMITTED = b"MAIL FROM:<%b>\r\nRCPT TO:<%b>\r\nDATA\r\n"
 
@@ -64,8 +67,7 @@ class Line(asyncio.Protocol):
         self._is_lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
 
     def data_received(self, data: bytes) -> None:
         *lines, self._buffer = (self._buffer + data).split(b"\r\n")
@@ -145,4 +147,8 @@ async def _send(load: Load, line: Line, numbers: Iterator[int], waits: list[floa
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asdict(asyncio.run(_submit(Load(**json.loads(sys.argv[1])))))))
+    answered = uvloop.run(_submit(Load(**json.loads(sys.argv[1]))))
+    # Through a buffer, which writes on where a write was cut short: with PYTHONUNBUFFERED standard output has none, and
+    # the end of uvloop's io_uring interrupts a write to a full pipe.
+    with open(sys.stdout.fileno(), "w", closefd=False) as report:
+        json.dump(asdict(answered), report)
