@@ -47,3 +47,5 @@ urlpatterns = [
     path("readyz", views.readiness, name="readiness"),
     path("metrics", views.metrics, name="metrics"),
 ]
+
+handler500 = views.trouble

@@ -1,10 +1,11 @@
-"""Probes and metrics for those who operate mailpush.
+"""Probes and metrics for those who operate mailpush, and the page for when it is in trouble.
 
 `/healthz` says that this process answers, `/readyz` whether what it needs answers too, `/metrics` how the queue
 stands (Prometheus). Metrics name no customer, but are for visitors from this machine only: let a scraper elsewhere
 come through an agent or a proxy that you protect, as the proxy's own requests come from loopback.
 """
 
+import sys
 import tempfile
 import tomllib
 from collections.abc import Callable
@@ -16,9 +17,10 @@ from time import monotonic
 import psycopg
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage, default_storage
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Count, Func, Min, Sum
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template import loader
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -32,6 +34,14 @@ LOOPBACK = {"127.0.0.1", "::1"}
 
 # Bounded, so that probes of a part that hangs never pile up threads.
 _checkers = ThreadPoolExecutor(max_workers=6, thread_name_prefix="readiness")
+
+
+@never_cache
+def trouble(_request: HttpRequest) -> HttpResponse:
+    """Tell a visitor that something broke (Django's handler500), or that the database is away, which passes."""
+    is_away = isinstance(sys.exception(), OperationalError | InterfaceError)
+    page = loader.render_to_string("500.html", {"is_away": is_away})
+    return HttpResponse(page, status=503 if is_away else 500)
 
 
 @require_safe

@@ -9,10 +9,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
+from redis import RedisError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -22,6 +24,7 @@ from mailpush.lib.refusals import Refusal
 log = logging.getLogger(__name__)
 
 REFUSED = 422
+AGAIN_AFTER = 10  # seconds; a database that restarts is back by then
 # Refusals by their code; every other one says that a value is wrong.
 STATUSES = {
     **dict.fromkeys(
@@ -66,7 +69,15 @@ def answer(error: Exception, context: Mapping[str, Any]) -> Response:
         case Http404():
             return _answer(404, "not_found", _("There is nothing under this address, or it is not yours."))
     log.error("%s", context["request"].path, exc_info=error)
-    return _answer(500, "internal_error", _("Something went wrong on our side; it is logged. Ask again later."))
+    return _of_trouble(error)
+
+
+def _of_trouble(error: Exception) -> Response:
+    if not isinstance(error, OperationalError | InterfaceError | RedisError):
+        return _answer(500, "internal_error", _("Something went wrong on our side; it is logged. Ask again later."))
+    response = _answer(503, "unavailable", _("The platform does not reach its database. Ask again in a moment."))
+    response["Retry-After"] = str(AGAIN_AFTER)
+    return response
 
 
 def _of_service(refusal: Refusal) -> Response:

@@ -22,6 +22,7 @@ EVERY = {
     "403": "The access key's scopes or role do not reach that far.",
     "429": "Too many requests, or the quota is spent.",
     "500": "Something went wrong on our side.",
+    "503": "The platform does not reach its database, or cannot keep files. Ask again later, with the same key.",
 }
 WITH_ID = {"404": "There is no such thing, or it is another account's."}
 WITH_INPUT = {"422": "A value is wrong; `field` names it."}
@@ -30,7 +31,6 @@ CHANGING = {
     "409": "The state of things does not allow it, or an Idempotency-Key is in use.",
     "413": "The request is too large.",
     "415": "The body has another media type.",
-    "503": "The platform cannot keep files at the moment; nothing was done.",
 }
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from threading import Barrier
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 from redis import Redis
@@ -146,6 +146,17 @@ def test_our_mistakes_have_the_shape_too(program, wanted, monkeypatch):
     monkeypatch.setattr("sending.services.sends.send", lambda *_args, **_kwargs: 1 / 0)
 
     assert wrong(program.call("POST", "messages", wanted)) == (500, "internal_error", "")
+
+
+def test_a_database_that_is_away_means_later(program, wanted):
+    def away(*_statement):
+        raise OperationalError("the connection is closed")
+
+    with connection.execute_wrapper(away):
+        answer = program.call("POST", "messages", wanted)
+
+    assert wrong(answer) == (503, "unavailable", "")
+    assert int(answer["Retry-After"]) > 0
 
 
 def test_messages_are_in_the_language_asked_for(program):

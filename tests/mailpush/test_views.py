@@ -1,8 +1,37 @@
-"""Probes and metrics."""
+"""Probes and metrics, and what is said while the database is away."""
 
 import pytest
+from django.db import OperationalError, connection
+from django.test import Client
+
+from tests.factories import MembershipFactory
 
 pytestmark = pytest.mark.django_db
+
+
+def away(*_statement):
+    raise OperationalError("the connection is closed")
+
+
+def test_a_page_tells_that_the_database_is_away():
+    visitor = Client(raise_request_exception=False)
+    visitor.force_login(MembershipFactory().user)
+
+    with connection.execute_wrapper(away):
+        answer = visitor.get("/console/domains/")
+
+    assert answer.status_code == 503
+    assert "The database does not answer" in answer.content.decode()
+    assert visitor.get("/console/domains/").status_code == 200
+
+
+def test_a_page_tells_of_our_own_mistakes(monkeypatch):
+    monkeypatch.setattr("mailpush.views.CHECKS", None)
+
+    answer = Client(raise_request_exception=False).get("/readyz")
+
+    assert answer.status_code == 500
+    assert "Something went wrong on our side" in answer.content.decode()
 
 
 def test_health_asks_nothing(client, django_assert_num_queries):

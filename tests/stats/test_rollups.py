@@ -29,9 +29,12 @@ def figures(**filters):
 
 
 def settle():
-    """Roll up until all is settled: other transactions of the server (autovacuum) may delay it."""
+    """Roll up until all is settled: other transactions of the server may delay it.
+
+    Those are autovacuum's, and the tests beside this one: each is a transaction from its beginning to its end.
+    """
     newest = Event.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-    for _ in range(200):
+    for _ in range(3000):
         roll_up()
         if LedgerPosition.objects.get().settled_to >= newest:
             return

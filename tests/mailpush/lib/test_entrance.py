@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.views import defaults
 from django.views.csrf import csrf_failure
 
+from mailpush.views import trouble
 from tests.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -137,7 +138,7 @@ def test_local_visitor_of_a_sandbox_is_shown_where_mails_are(client):
         (lambda request: defaults.page_not_found(request, Exception()), 404),
         (lambda request: defaults.permission_denied(request, PermissionDenied()), 403),
         (lambda request: defaults.bad_request(request, Exception()), 400),
-        (defaults.server_error, 500),
+        (trouble, 500),
         (csrf_failure, 403),
     ],
     ids=["404", "403", "400", "500", "403_csrf"],
