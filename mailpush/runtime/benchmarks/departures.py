@@ -86,6 +86,7 @@ def measure(
     """Send to the list with so many delivery processes."""
     before = signing.limit(processes)
     with workers(processes) as running:
+        sink.expect()
         warm_up = make_list(sender.account, WARM_UP, name=f"warm-up-{time.monotonic_ns()}")
         finish(press_send(sender, warm_up, is_tracked=is_tracked))
         sink.wait_for(WARM_UP, within=5)
