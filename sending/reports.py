@@ -135,7 +135,7 @@ def _group_wait(batch: Batch, row: Mapping[str, Any], lane: Wait | None, *, now:
         return lane
     if row["next_due"] > now and row["site"]:
         return Wait(
-            _("The receiving servers did not take them yet. They are tried again by themselves."), row["next_due"]
+            _("The receiving servers did not take them yet. They are tried again automatically."), row["next_due"]
         )
     if row["next_due"] > now:
         return Wait(_("DNS did not say where they go. It is asked again."), row["next_due"])
