@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 from typing import BinaryIO, NamedTuple
 
 from mailpush.mail.addresses import Address, BadAddress, parse
@@ -32,6 +33,9 @@ _BRACED = re.compile(r"\{\s*\w+\s*\}")
 # "张三丰 先生": a nickname and a salutation in one cell, as in lists typed by hand.
 _SALUTATION = re.compile(r"先生|女士|小姐|夫人|太太|老师|[Mm]rs?\.?|[Mm]s\.?|[Mm]iss")
 _NAME_AND_SALUTATION = re.compile(rf"(.+?)\s+({_SALUTATION.pattern})")
+
+
+Piece = tuple[list[str], int, bool]  # whole lines, the number of bytes read with them, and whether they are the last
 
 
 class Problem(StrEnum):
@@ -97,26 +101,29 @@ class Layout:
         return cls(separator, columns, has_heading=True, unused=unused)
 
 
-def read(file: BinaryIO, charset: str) -> Iterator[Layout | Block]:
-    """Yield the file's layout, then its lines block by block, without its heading and blank lines.
+def read(file: BinaryIO, charset: str) -> tuple[Layout, Iterator[Block]]:
+    """Return the file's layout, and its lines block by block, without its heading and blank lines.
 
-    :raises NotAList: no line has anything in it, or the file is no table after all.
+    :raises NotAList: no line has anything in it, or the file is no table after all, which the blocks may find out.
     """
-    reader: Reader | None = None
-    number, pending = 1, list[str]()
-    for lines, position, is_last in _lines(file, charset):
+    pieces, number = _lines(file, charset), 1
+    for piece in pieces:
+        lines, filled = piece[0], [line for line in piece[0] if line.strip()]
+        if filled:
+            break
+        number += len(lines)
+    else:
+        raise NotAList(FileProblem.EMPTY)
+    layout = Layout.of(filled[:SAMPLE_LINES])
+    if layout.has_heading:
+        lines[lines.index(filled[0])] = ""
+    return layout, _blocks(Reader(layout), chain([piece], pieces), number)
+
+
+def _blocks(reader: "Reader", pieces: Iterator[Piece], number: int) -> Iterator[Block]:
+    pending: list[str] = []
+    for lines, position, is_last in pieces:
         lines[:0] = pending
-        if reader is None:
-            filled = [line for line in lines if line.strip()]
-            if not filled and not is_last:
-                number, pending = number + len(lines), []
-                continue
-            if not filled:
-                raise NotAList(FileProblem.EMPTY)
-            reader = Reader(Layout.of(filled[:SAMPLE_LINES]))
-            yield reader.layout
-            if reader.layout.has_heading:
-                lines[lines.index(filled[0])] = ""
         block, used = reader.read(lines, number=number, is_last=is_last)
         block.position = position
         number, pending = number + used, lines[used:]
@@ -272,8 +279,7 @@ def plain(value: str) -> str:
     return " ".join("".join(char if char >= " " and char != "\x7f" else " " for char in value).split())
 
 
-def _lines(file: BinaryIO, charset: str) -> Iterator[tuple[list[str], int, bool]]:
-    """Yield whole lines, the number of bytes read so far, and whether these are the last."""
+def _lines(file: BinaryIO, charset: str) -> Iterator[Piece]:
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(charset)(errors="replace"), translate=True)
     file.seek(0)
     number, position, rest = 1, 0, ""

@@ -7,6 +7,7 @@ that dies is followed by another that begins anew.
 import logging
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import timedelta
 from typing import BinaryIO, cast
@@ -83,20 +84,26 @@ def _load(job: Import) -> None:
 
 def _read(job: Import, file: BinaryIO, rows: Staging, rejects: Rejects) -> None:
     """Bring the file's rows into the staging table."""
-    shown = time.monotonic()
-    for part in tables.read(file, job.encoding):
+    layout, blocks = tables.read(file, job.encoding)
+    job.unused_columns = ", ".join(layout.unused)[:1000]
+    while (done := _read_on(blocks, rows, rejects)) is not None:
         if _stopping.is_set():
             claims.give_back(job, now=timezone.now())
             raise Stopped
-        if isinstance(part, tables.Layout):
-            job.unused_columns = ", ".join(part.unused)[:1000]
-            continue
-        rows.add(part.records)
-        rejects.add(part.rejects)
-        if time.monotonic() - shown >= SHOW_EVERY:
-            shown = time.monotonic()
-            claims.renew(job, done=part.position, now=timezone.now())
+        claims.renew(job, done=done, now=timezone.now())
     claims.renew(job, done=job.size, now=timezone.now())
+
+
+def _read_on(blocks: Iterator[tables.Block], rows: Staging, rejects: Rejects) -> int | None:
+    """Read until the next sign of life is due; return how many bytes have been read, None at the end of the file."""
+    until = time.monotonic() + SHOW_EVERY
+    with rows.copying():
+        for block in blocks:
+            rows.add(block.records)
+            rejects.add(block.rejects)
+            if _stopping.is_set() or time.monotonic() >= until:
+                return block.position
+    return None
 
 
 def _write(job: Import, rows: Staging, rejects: Rejects) -> None:

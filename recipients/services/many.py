@@ -88,7 +88,8 @@ def _records(entries: Sequence[Entry], rejected: list[Rejected]) -> Iterable[Rec
 def _merge(recipient_list: RecipientList, records: Sequence[Record], *, by: Actor, now: datetime) -> tuple[int, int]:
     current = lists.locked(recipient_list.pk, account=by.account)
     with staging() as rows:
-        rows.add(records)
+        with rows.copying():
+            rows.add(records)
         merged = rows.merge(current.pk, now=now)
     RecipientList.objects.filter(pk=current.pk).update(count=F("count") + merged.added)
     audit.record("recipient.added", by=by, target=current, count=merged.addresses, new=merged.added)

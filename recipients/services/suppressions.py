@@ -170,14 +170,13 @@ def _read(file: BinaryIO) -> tuple[Counter[str], list[Rejected], int]:
     """Return how often each address stands in the file, the first lines that cannot be used, and how many those are."""
     keys, rejects, invalid = Counter[str](), list[Rejected](), 0
     try:
-        for part in tables.read(file, charsets.detect(file)):
-            if isinstance(part, tables.Layout):
-                continue
-            keys.update(record.address.lower() for record in part.records)
-            invalid += len(part.rejects)
+        _layout, blocks = tables.read(file, charsets.detect(file))
+        for block in blocks:
+            keys.update(record.address.lower() for record in block.records)
+            invalid += len(block.rejects)
             rejects += [
                 Rejected(reject.line, reject.text[:200], reasons.of_line(reject))
-                for reject in part.rejects[: MOST_REJECTS - len(rejects)]
+                for reject in block.rejects[: MOST_REJECTS - len(rejects)]
             ]
             if keys.total() + invalid > MOST_IN_FILE:
                 raise NotAnAddressFile(

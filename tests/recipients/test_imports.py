@@ -76,6 +76,14 @@ def test_every_line_is_accounted_for(recipient_list, imported):
     assert [line[:2] for line in rejected(job)] == [["Line", "Text"], ["6", "nobody,N,"]]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_file_that_turns_out_to_be_none_while_its_rows_are_copied(recipient_list, imported):
+    job = imported("".join(f"reader{number}@x.com\n" for number in range(20_000)) + "x" * 300_000)
+
+    assert (job.status, job.error[:26]) == (Import.Status.FAILED, "Line 20001 never ends. Lis")
+    assert rows(recipient_list) == {}
+
+
 def test_uploading_again_changes_nothing(recipient_list, imported):
     text = "a@x.com,张三\nb@x.com,李四\n"
     imported(text)
@@ -187,6 +195,7 @@ def test_plain_text_is_not_touched():
     assert defused("a=b") == "a=b"
 
 
+@pytest.mark.django_db(transaction=True)  # as a worker has it: what fails ends no transaction around it
 def test_an_import_that_finds_no_room_on_the_disk_goes_on_later(upload, recipient_list):
     job = upload("a@x.com\n" + f"{'nobody ' * 100}\n" * 300)
     for _ in range(claims.MOST_ATTEMPTS + 1):
