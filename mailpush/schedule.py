@@ -39,8 +39,8 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     },
     "resume-address-files": {
         "task": "sending.tasks.resume_address_files",
-        "schedule": timedelta(seconds=60),
-        "options": {"expires": 120},
+        "schedule": timedelta(seconds=5),
+        "options": {"expires": 30},
     },
     "purge-uploads": {
         "task": "mailpush.rpc.tasks.purge_uploads",

@@ -7,6 +7,7 @@ prober's network blocked. What was delivered or bounced here before says more.
 import asyncio
 import csv
 import io
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,8 +34,8 @@ from sending.models import AddressFile, Destination, Message, Status
 
 EXPERIENCE_LASTS = timedelta(days=180)  # a mailbox that took mail then is taken to be there
 LOOKUPS_AT_ONCE = 50
-AT_ONCE = 500  # addresses of a file
-CLAIM_LASTS = timedelta(minutes=5)  # renewed with every block
+AT_ONCE = 200  # addresses of a file; where name servers are silent, they take half a minute
+CLAIM_LASTS = timedelta(minutes=2)  # renewed with every block
 MOST_ATTEMPTS = 5
 NO_DNS, DNS_SILENT = "NO_DNS_ENTRIES", "DNS_TIMEOUT"
 
@@ -189,9 +190,21 @@ async def _look_up(domains: set[str]) -> dict[str, str]:
 # Files
 
 
+_stopping = threading.Event()
+
+
+class Stopped(Exception):
+    """The process ends; another will begin anew."""
+
+
+def begin_to_stop() -> None:
+    """Begin no file, and give back the one that is being examined."""
+    _stopping.set()
+
+
 def check_file(file_id: int) -> None:
     """Examine the addresses of a file and write the findings beside it; another worker's file is left alone."""
-    job = _claimed(file_id, now=timezone.now())
+    job = None if _stopping.is_set() else _claimed(file_id, now=timezone.now())
     if job is None:
         return
     try:
@@ -202,6 +215,8 @@ def check_file(file_id: int) -> None:
     except BadColumn:
         error = _("No line has a column %(number)d.") % {"number": job.address_column}
         _end(job, AddressFile.Status.FAILED, error=error)
+    except Stopped:
+        _own(job).update(status=AddressFile.Status.QUEUED, attempts=F("attempts") - 1, claimed_until=None)
 
 
 def unfinished(*, now: datetime) -> list[int]:
@@ -218,7 +233,7 @@ class BadColumn(Exception):
 def _claimed(file_id: int, *, now: datetime) -> AddressFile | None:
     free = Q(status=AddressFile.Status.QUEUED) | Q(status=AddressFile.Status.RUNNING, claimed_until__lt=now)
     taken = AddressFile.objects.filter(free, pk=file_id).update(
-        status=AddressFile.Status.RUNNING, attempts=F("attempts") + 1, claimed_until=now + CLAIM_LASTS
+        status=AddressFile.Status.RUNNING, attempts=F("attempts") + 1, claimed_until=now + CLAIM_LASTS, processed=0
     )
     job = AddressFile.objects.select_related("account").get(pk=file_id) if taken else None
     if job and job.attempts > MOST_ATTEMPTS:
@@ -256,6 +271,8 @@ def _write(job: AddressFile, rows: list[list[str]]) -> None:
     AddressFile.objects.filter(pk=job.pk).update(total=len(rows))
     walk = iter(rows)
     while block := list(islice(walk, AT_ONCE)):
+        if _stopping.is_set():
+            raise Stopped
         now = timezone.now()
         for finding in examine([row[job.address_column - 1].strip() for row in block], account=job.account, now=now):
             counts[finding.verdict] += 1

@@ -97,7 +97,7 @@ def check_address_file(*, file_id: int) -> None:
 
 @shared_task
 def resume_address_files() -> None:
-    """Begin anew what dead workers left (every minute)."""
+    """Begin anew what stopped and dead workers left."""
     for file_id in checks.unfinished(now=timezone.now()):
         check_address_file.delay(file_id=file_id)
 
@@ -120,8 +120,9 @@ def settle(**_kwargs: Any) -> None:
 
 
 @worker_shutting_down.connect
-def hand_out_nothing_more(**_kwargs: Any) -> None:
+def begin_nothing_more(**_kwargs: Any) -> None:
     engine.begin_to_stop()
+    checks.begin_to_stop()
 
 
 @worker_shutdown.connect

@@ -1,11 +1,13 @@
 """Uploads as the SDKs make them: a place is asked for, the file posted to it, and named by its URL."""
 
 from datetime import timedelta
+from threading import Thread
 from xml.etree import ElementTree as ET
 
 import pytest
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.utils import timezone
 
 from mailpush.rpc import tasks, uploads
@@ -184,3 +186,42 @@ def test_a_file_of_a_dead_worker_is_taken_up_again_but_not_for_ever(api, account
 
     file.refresh_from_db()
     assert file.status == "failed"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_file_of_a_worker_that_is_told_to_stop_is_left_to_the_next_at_once(client, api, place):
+    lines = 20_000
+    post(client, place, "".join(f"a{number}@mailinator.com\n" for number in range(lines)).encode())
+    api("SendValidateFile", FileUrl=url(place), FileName="f", AddressColumn=1, HasHeaderRow=0, RemoveDuplicate=0)
+    AddressFile.objects.update(created_at=timezone.now() - timedelta(minutes=1))
+    file = AddressFile.objects.get()
+    worker = Thread(target=lambda: (checks.check_file(file.pk), connection.close()))
+    worker.start()
+    while not AddressFile.objects.filter(processed__gt=0).exists():
+        assert worker.is_alive()
+
+    checks.begin_to_stop()
+    try:
+        worker.join()
+        checks.check_file(file.pk)  # which the process does no more
+        assert checks.unfinished(now=timezone.now()) == [file.pk]
+        file.refresh_from_db()
+        assert (file.status, file.attempts) == ("queued", 0)
+    finally:
+        checks._stopping.clear()
+
+    checks.check_file(file.pk)
+
+    file.refresh_from_db()
+    assert (file.status, file.total, file.processed, file.do_not_mail) == ("done", lines, lines, lines)
+
+
+def test_what_a_dead_worker_had_examined_counts_once(account, now):
+    file = AddressFile.objects.create(
+        account=account, name="f", status="running", attempts=1, claimed_until=now, total=10, processed=10
+    )
+
+    checks._claimed(file.pk, now=now + timedelta(seconds=1))
+
+    file.refresh_from_db()
+    assert (file.status, file.percent) == ("running", 0)
