@@ -9,6 +9,8 @@ from django.utils import timezone
 from recipients import purging
 from recipients.imports import claims, work
 
+WAKE_UP_LASTS = 30  # seconds: where workers are busy, those for one import must not pile up
+
 
 @shared_task(acks_late=True, ignore_result=True)
 def run_import(*, import_id: int) -> None:
@@ -27,7 +29,7 @@ def purge_list(*, list_id: int) -> None:
 def resume_imports() -> None:
     """Begin anew what stopped and dead workers left."""
     for import_id in claims.resumable(timezone.now()):
-        run_import.delay(import_id=import_id)
+        run_import.apply_async(kwargs={"import_id": import_id}, expires=WAKE_UP_LASTS)
 
 
 @shared_task(ignore_result=True)

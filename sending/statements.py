@@ -120,14 +120,14 @@ class _Pipeline:
 
         :raises psycopg.Error: it has not, or nobody knows.
         """
-        asked = _Asked(self._loop.create_future())
         try:
             self._send(text, values)
-            self._asked.append(asked)
             self._flush()
         except psycopg.OperationalError as problem:
             self._lose(problem)
             raise
+        asked = _Asked(self._loop.create_future())
+        self._asked.append(asked)
         return await asked.rows
 
     def end(self) -> None:

@@ -13,6 +13,7 @@ from sending.models import Batch
 from sending.webhooks import reading, running
 
 PREPARED_BY = 2  # workers a batch: the others have more to do
+WAKE_UP_LASTS = 30  # seconds: where workers are busy, those for one file must not pile up
 SITES_AT_ONCE = 50  # lanes in one wake-up: small mailings go to thousands of sites
 
 
@@ -99,7 +100,7 @@ def check_address_file(*, file_id: int) -> None:
 def resume_address_files() -> None:
     """Begin anew what stopped and dead workers left."""
     for file_id in checks.unfinished(now=timezone.now()):
-        check_address_file.delay(file_id=file_id)
+        check_address_file.apply_async(kwargs={"file_id": file_id}, expires=WAKE_UP_LASTS)
 
 
 @shared_task
