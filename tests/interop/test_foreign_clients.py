@@ -111,7 +111,7 @@ def test_recipient_beyond_ascii(client, way, shop, internet, deliver):
     assert "张三@north.example" in arrived.raw.decode()
 
 
-@pytest.mark.parametrize("client", ["smtplib", "nodemailer", "postfix"])
+@pytest.mark.parametrize("client", list(CLIENTS))
 def test_attachment_of_fifteen_megabytes(client, way, shop, internet, deliver):
     mail = order(shop, bytes(range(256)) * 61_440)
 
