@@ -160,7 +160,7 @@ def read_statistics(page):
 
     30 delivered, one invalid: success is reckoned without the invalid, as the manual does.
     """
-    for _ in range(75):
+    for _ in range(45):
         page.goto("/console/statistics/")
         if page.get_by_text("100.00 %").count():
             break

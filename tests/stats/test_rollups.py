@@ -31,15 +31,29 @@ def figures(**filters):
 def settle():
     """Roll up until all is settled: other transactions of the server may delay it.
 
-    Those are autovacuum's, and the tests beside this one: each is a transaction from its beginning to its end.
+    Those are autovacuum's, and the tests beside this one: each is a transaction from its beginning to its end. They
+    are waited for first.
     """
+    others = open_elsewhere()
+    while others & open_elsewhere():
+        time.sleep(0.02)
     newest = Event.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-    for _ in range(3000):
+    for _ in range(200):
         roll_up()
         if LedgerPosition.objects.get().settled_to >= newest:
             return
         time.sleep(0.02)
     raise AssertionError("never settled")
+
+
+def open_elsewhere():
+    """Return the transactions of other connections that have written something."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")  # else it stays the same for all of our transaction
+        cursor.execute(
+            "SELECT backend_xid::text FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()"
+        )
+        return {xid for (xid,) in cursor.fetchall()}
 
 
 def message_of(sender, **fields):
